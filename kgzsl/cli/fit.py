@@ -1,0 +1,59 @@
+"""`kgzsl fit`: graph + seen classes → bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kgzsl.cli.inputs import BACKBONE_HELP, CLASSES_HELP, GRAPH_HELP, HIDE_HELP, SEEN_HELP, SETTING_HELP, WEIGHTS_HELP
+from kgzsl.cli.output import emit_json
+
+
+def fit(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the bundle.")],
+    classes: Annotated[str, typer.Option("--classes", help=CLASSES_HELP)] = "imagenet-21k",
+    graph: Annotated[str, typer.Option("--graph", help=GRAPH_HELP)] = "imagenet",
+    encoder: Annotated[str, typer.Option("--encoder", help="See `kgzsl list encoders`.")] = "graph_gp",
+    weights: Annotated[Path | None, typer.Option("--weights", help=WEIGHTS_HELP)] = None,
+    backbone: Annotated[str | None, typer.Option("--backbone", help=BACKBONE_HELP)] = None,
+    seen: Annotated[str | None, typer.Option("--seen", help=SEEN_HELP)] = None,
+    hide: Annotated[str | None, typer.Option("--hide", help=HIDE_HELP)] = None,
+    calibrate: Annotated[
+        Path | None, typer.Option("--calibrate", help="Features of seen classes' images, to choose γ; not images you evaluate on.")
+    ] = None,
+    text_encoder: Annotated[str, typer.Option("--text-encoder", help="See `kgzsl list text-encoders`.")] = "minilm-l6-v2",
+    setting: Annotated[list[str] | None, typer.Option("--set", help=SETTING_HELP)] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an artifact at the target.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write a bundle that predicts seen and never-seen classes.
+
+    Examples:
+
+    `kgzsl fit --backbone efficientnet-lite0 -o runs/imagenet21k.bundle`
+
+    `kgzsl fit --backbone efficientnet-lite0 --hide hidden.txt --calibrate seen.features -o runs/hidden.bundle`
+    """
+    from kgzsl import front
+    from kgzsl.artifacts import check_target
+    from kgzsl.cli.inputs import open_classes, open_graph, open_targets, read_settings
+    from kgzsl.encoders import ENCODERS
+    from kgzsl.matrices import Features
+    from kgzsl.vectors import embed_texts
+
+    check_target(out, overwrite=overwrite)  # like all below: before the work, not after it
+    wanted, settings = open_classes(classes), read_settings(setting)
+    ENCODERS.make(encoder, settings)
+    targets = open_targets(weights, backbone, seen, hide)
+    images = Features.load(calibrate) if calibrate else None
+    opened = open_graph(graph)
+    vectors = embed_texts(opened, text_encoder)
+    bundle = front.fit(opened, weights=targets, classes=wanted, encoder=encoder, vectors=vectors, settings=settings, calibrate=images)
+    path = bundle.save(out, overwrite=overwrite)
+    if as_json:
+        content = {"path": str(path), "classes": len(bundle.names), "seen": int(bundle.seen.sum()), "gamma": bundle.gamma}
+        emit_json({**content, "encoder": encoder, "recipe": dict(bundle.recipe)})
+        return
+    typer.echo(f"{len(bundle.names):,} classes, {int(bundle.seen.sum()):,} of them seen, γ {bundle.gamma:.4f} → {path}")

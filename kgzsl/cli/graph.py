@@ -1,0 +1,71 @@
+"""`kgzsl graph`: build, describe, validate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Knowledge graphs: build one from a recipe, describe it, validate it.")
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+GraphFolder = Annotated[Path, typer.Argument(help="Folder of a graph artifact, NAME.kg.")]
+
+
+@app.command("build")
+def build(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name (`imagenet`, `wordnet-nouns`) or a YAML file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write, by custom NAME.kg.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a graph that is there.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compile a recipe into a graph artifact.
+
+    Example: kgzsl graph build imagenet -o graphs/imagenet.kg
+    """
+    from kgzsl.graphs import compile_graph
+
+    graph = compile_graph(recipe, out=out, overwrite=overwrite)
+    if as_json:
+        typer.echo(json.dumps({"path": str(out), "digest": graph.digest, **graph.counts(), "dropped": graph.manifest["dropped"]}, indent=1))
+        return
+    typer.echo(f"{out}: {len(graph.ids):,} nodes, {len(graph.subject):,} edges, digest {graph.digest[:12]}")
+
+
+@app.command("describe")
+def describe(
+    folder: GraphFolder,
+    classes: Annotated[Path | None, typer.Option("--classes", help="Class list, one id per line: how many are in the graph?")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say what a graph holds: sources, counts, components, depth, degrees, and how much of a class list it covers.
+
+    Example: kgzsl graph describe graphs/imagenet.kg --classes unseen.txt
+    """
+    from kgzsl.graphs import KnowledgeGraph
+    from kgzsl.graphs.describe import describe_graph, format_description
+    from kgzsl.ids import read_ids
+
+    wanted = read_ids(str(classes)) if classes else None
+    record = describe_graph(KnowledgeGraph.load(folder), wanted)
+    typer.echo(json.dumps(record, indent=1, ensure_ascii=False) if as_json else format_description(record))
+
+
+@app.command("validate")
+def validate(folder: GraphFolder, as_json: JsonFlag = False) -> None:
+    """Check digests, structure and cycles; ends with status 1 when there is a problem.
+
+    Example: kgzsl graph validate graphs/imagenet.kg
+    """
+    from kgzsl.graphs import KnowledgeGraph
+    from kgzsl.graphs.validate import validate_graph
+
+    problems = validate_graph(KnowledgeGraph.load(folder))
+    if as_json:
+        typer.echo(json.dumps({"path": str(folder), "problems": problems}, indent=1, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(problems) if problems else f"{folder}: sound")
+    if problems:
+        raise typer.Exit(1)

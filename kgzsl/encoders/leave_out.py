@@ -1,0 +1,240 @@
+"""Hyper-parameters of graph_gp from seen classes alone: closed-form leave-group-out, two questions.
+
+The seen classes are split into five groups. With one left out, eq. (1) of `graph_gp.py` is solved in closed form
+on the rest and predicts the group. The true weight of a held-out class c, as a query, must then find
+
+* **itself** among the held-out classes of its group (recognising a class never seen), and
+* **its hypernyms** that are not seen classes, among all unseen hypernyms of seen classes and random other nodes:
+  an example of c is an example of them, so a seen class tells what a good classifier of an unseen, more general
+  class is. This is the only seen-class evidence about nodes that are not leaves.
+
+Both are softmax cross-entropies with a temperature of their own; their sum is minimised by Adam. No weight, text
+score or image of an unseen class takes part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch.nn import functional
+
+from kgzsl.encoders.kernels import NodeKernels, combine
+from kgzsl.errors import InvalidInputError
+from kgzsl.progress import track
+
+GROUPS = 5
+#: Random other nodes among the candidates of the second question; thousands stand there when ImageNet-21K is predicted.
+DISTRACTORS = 1500
+LEARNING_RATE = 0.1
+#: Pull of log weights and log scales towards their start, so that few classes do not decide too much.
+PULL = 3e-3
+#: Most L-BFGS iterations on η, μ and the temperature once the kernels are fixed.
+HEAD_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What leave-group-out chose.
+
+    Attributes
+    ----------
+    log_weights, log_scales : of the kernels, `[kernels]` and `[kernels, 2]`.
+    ridge : λ > 0.
+    generality : η, the exponent of a node's size.
+    pooling : μ in 0…1, how far a classifier moves towards its hyponyms'.
+    """
+
+    log_weights: torch.Tensor
+    log_scales: torch.Tensor
+    ridge: float
+    generality: float
+    pooling: float
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the values as arrays for saving."""
+        head = np.array([self.ridge, self.generality, self.pooling])
+        return {"log_weights": self.log_weights.numpy(), "log_scales": self.log_scales.numpy(), "head": head}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], kernels: int) -> Hyperparameters:
+        """Take back what `arrays` returned; raises InvalidInputError for another number of kernels."""
+        weights, scales = (torch.from_numpy(np.array(arrays[name])) for name in ("log_weights", "log_scales"))
+        if weights.shape != (kernels,) or scales.shape != (kernels, 2):
+            raise InvalidInputError("the state has one weight and two scales per kernel", received=f"{weights.shape}, {scales.shape}")
+        ridge, generality, pooling = (float(v) for v in arrays["head"])
+        return cls(weights, scales, ridge, generality, pooling)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """The left-out groups and the candidates of the second question.
+
+    `rows` are the seen classes, then the candidates: unseen hypernyms of seen classes, then distractors.
+    `above[c, h]` is 1 where candidate h is a hypernym of seen class c, `[seen, candidates]`.
+    """
+
+    rows: np.ndarray
+    above: torch.Tensor
+    log_size: torch.Tensor
+    groups: list[torch.Tensor]
+    rest: list[torch.Tensor]
+
+
+def learn(
+    features: NodeKernels, parents: sp.csr_matrix, weights: np.ndarray, names: Sequence[str], steps: int, seed: int
+) -> Hyperparameters:
+    """Return the hyper-parameters that answer both questions best (see the module's docstring).
+
+    Parameters
+    ----------
+    features : base similarities with the seen classes.
+    parents : hypernym edges, row = child, `[nodes, nodes]`.
+    weights : L2-normalised classifier weights of the seen classes, `[seen, features + 1]`.
+    names : kernels of the mixture.
+    """
+    task = _task(features, parents, seed)
+    targets = torch.from_numpy(weights)
+    queries = functional.normalize(targets[:, :-1])
+    similarities = features.similarities(task.rows)
+    start_weights = torch.full((len(names),), -math.log(len(names)))
+    start_scales = torch.tensor([2.0, 1.0]).log().repeat(len(names), 1)
+    log_weights, log_scales = start_weights.clone().requires_grad_(), start_scales.clone().requires_grad_()
+    log_ridge = torch.tensor(math.log(0.5), requires_grad=True)
+    generality = torch.tensor(0.0, requires_grad=True)
+    temperatures = torch.tensor([3.0, 3.0], requires_grad=True)
+    optimiser = torch.optim.Adam([log_weights, log_scales, log_ridge, generality, temperatures], lr=LEARNING_RATE)
+    gram, overlap = targets @ targets.T, queries @ targets[:, :-1].T
+    for step in track(range(steps), "graph_gp: leave-group-out"):
+        optimiser.zero_grad()
+        kernel = combine(similarities, names, log_weights, log_scales)
+        loss = PULL * ((log_weights - start_weights).square().sum() + (log_scales - start_scales).square().sum())
+        for g in (step % GROUPS, (step + 2) % GROUPS):
+            loss = loss + _questions(task, g, kernel, log_ridge.exp(), generality, temperatures, gram, overlap) / 2
+        loss.backward()
+        optimiser.step()
+    log_weights, log_scales, ridge = log_weights.detach(), log_scales.detach(), float(log_ridge.detach().exp())
+    eta, mu = _head(task, features, parents, targets, queries, names, (log_weights, log_scales, ridge), float(generality.detach()))
+    return Hyperparameters(log_weights, log_scales, ridge, eta, mu)
+
+
+def _task(features: NodeKernels, parents: sp.csr_matrix, seed: int) -> _Task:
+    rng = np.random.default_rng(seed)
+    seen = features.seen
+    unseen = np.setdiff1d(np.arange(parents.shape[0]), seen)
+    up = parents[seen]
+    hypernyms = np.intersect1d(up.indices, unseen)
+    others = np.setdiff1d(unseen, hypernyms)
+    distractors = rng.choice(others, min(DISTRACTORS, len(others)), replace=False)
+    above = np.hstack([(up[:, hypernyms] != 0).toarray(), np.zeros((len(seen), len(distractors)), dtype=bool)])
+    groups = [np.sort(part) for part in np.array_split(rng.permutation(len(seen)), GROUPS)]
+    rows = np.concatenate([seen, hypernyms, distractors])
+    return _Task(
+        rows=rows,
+        above=torch.from_numpy(above),
+        log_size=torch.from_numpy(np.log(features.size[rows[len(seen) :]]).astype(np.float32)),
+        groups=[torch.from_numpy(g) for g in groups],
+        rest=[torch.from_numpy(np.setdiff1d(np.arange(len(seen)), g)) for g in groups],
+    )
+
+
+def _questions(
+    task: _Task,
+    g: int,
+    kernel: torch.Tensor,
+    ridge: torch.Tensor,
+    generality: torch.Tensor,
+    temperatures: torch.Tensor,
+    gram: torch.Tensor,
+    overlap: torch.Tensor,
+) -> torch.Tensor:
+    """Cross-entropy of both questions with group `g` left out; predictions enter through inner products only."""
+    group, rest = task.groups[g], task.rest[g]
+    seen = task.above.shape[0]
+    rows = torch.cat([group, torch.arange(seen, kernel.shape[0])])
+    columns = kernel.index_select(1, rest)  # its gradient is cheaper than that of kernel[rows][:, rest]
+    factor = torch.linalg.cholesky(columns.index_select(0, rest) + ridge * torch.eye(len(rest)))
+    coefficients = torch.cholesky_solve(columns.index_select(0, rows).T, factor).T  # a prediction is coefficients @ Y_rest
+    lengths = ((coefficients @ gram[rest][:, rest]) * coefficients).sum(dim=1).clamp_min(1e-8).sqrt()
+    scores = overlap[group][:, rest] @ coefficients.T / lengths
+    own = functional.cross_entropy(scores[:, : len(group)] * temperatures[0].exp(), torch.arange(len(group)))
+    general = _find_hypernym(scores[:, len(group) :] * (generality * task.log_size).exp() * temperatures[1].exp(), task.above[group])
+    return own + general
+
+
+def _find_hypernym(logits: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
+    """−log of the softmax mass on the true hypernyms, mean over the classes that have any; 0 when none has."""
+    has = above.any(dim=1)
+    if not has.any():
+        return logits.sum() * 0.0
+    mass = torch.log_softmax(logits[has], dim=1).masked_fill(~above[has], -math.inf)
+    return -torch.logsumexp(mass, dim=1).mean()
+
+
+def _head(
+    task: _Task,
+    features: NodeKernels,
+    parents: sp.csr_matrix,
+    targets: torch.Tensor,
+    queries: torch.Tensor,
+    names: Sequence[str],
+    kernel: tuple[torch.Tensor, torch.Tensor, float],
+    generality: float,
+) -> tuple[float, float]:
+    """Return η and μ from the second question with the kernels fixed and hyponyms pooled as in eq. (2)."""
+    if not task.above.any():
+        return 0.0, 0.0
+    problems = _pooled_predictions(task, features, parents, targets, names, kernel)
+    prepared = []
+    for g, (own, pooled) in enumerate(problems):
+        query, cosine, has = queries[task.groups[g]], (own * pooled).sum(dim=1), (pooled != 0).any(dim=1)
+        prepared.append((query @ own[:, :-1].T, query @ pooled[:, :-1].T, cosine, has, task.above[task.groups[g]]))
+    # η, then μ = sigmoid of the second value (½ at the start), then the log temperature
+    head = torch.tensor([generality, 0.0, 3.0], requires_grad=True)
+    optimiser = torch.optim.LBFGS([head], max_iter=HEAD_STEPS, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimiser.zero_grad()
+        total = torch.zeros(())
+        for own_scores, pooled_scores, cosine, has, above in prepared:
+            mu = torch.sigmoid(head[1]) * has
+            length = ((1 - mu).square() + mu.square() + 2 * mu * (1 - mu) * cosine).sqrt()  # of a mix of unit rows
+            scores = ((1 - mu) * own_scores + mu * pooled_scores) / length
+            total = total + _find_hypernym(scores * (head[0] * task.log_size + head[2]).exp(), above) / GROUPS
+        total.backward()
+        return total
+
+    optimiser.step(loss)
+    return float(head[0].detach()), float(torch.sigmoid(head[1].detach()))
+
+
+def _pooled_predictions(
+    task: _Task,
+    features: NodeKernels,
+    parents: sp.csr_matrix,
+    targets: torch.Tensor,
+    names: Sequence[str],
+    kernel: tuple[torch.Tensor, torch.Tensor, float],
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Per left-out group: unit predictions of the candidates and of their hyponyms' mean, `[candidates, dim]` each."""
+    log_weights, log_scales, ridge = kernel
+    candidates = task.rows[task.above.shape[0] :]
+    hyponyms = sp.csr_matrix(parents.T)[candidates]
+    rows = np.unique(np.concatenate([candidates, hyponyms.indices]))
+    members = (hyponyms[:, rows] != 0).astype(np.float32)
+    at_candidates = torch.from_numpy(np.searchsorted(rows, candidates))
+    among_seen = combine(features.similarities(features.seen), names, log_weights, log_scales)
+    to_seen = combine(features.similarities(rows), names, log_weights, log_scales)
+    found = []
+    for rest in task.rest:
+        system = among_seen.index_select(0, rest).index_select(1, rest) + ridge * torch.eye(len(rest))
+        predicted = functional.normalize(to_seen.index_select(1, rest) @ torch.linalg.solve(system, targets[rest]))
+        _, at_row, at_rest = np.intersect1d(rows, features.seen[rest.numpy()], return_indices=True)
+        below = predicted.clone()
+        below[torch.from_numpy(at_row)] = targets[rest[torch.from_numpy(at_rest)]]
+        found.append((predicted[at_candidates], functional.normalize(torch.from_numpy(np.asarray(members @ below.numpy())))))
+    return found

@@ -1,0 +1,147 @@
+"""Encoders trained to regress the classifier weights of seen classes (GCNZ, SGCN, DGP)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from kgzsl.devices import resolve_device
+from kgzsl.encoders.base import Encoder, check_same_nodes, unit_rows
+from kgzsl.encoders.convolution import GraphNetwork
+from kgzsl.encoders.receptive import ReceptiveField, receptive_field
+from kgzsl.encoders.training import History, Schedule, train
+from kgzsl.errors import InvalidInputError
+from kgzsl.ids import positions
+from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Vectors
+
+if TYPE_CHECKING:
+    from kgzsl.graphs.views import View
+
+
+def half_mean_squared_error(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return `Σ (p − t)² / (2 · rows)` over `[rows, dim]`: the loss of GCNZ eq. 2, SGCN and DGP."""
+    return ((predicted - target) ** 2).sum() / (2 * len(target))
+
+
+def split_validation(count: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions `(train, validation)` of `count` seen classes, `share` of them (in 0…0.5) for validation."""
+    if not 0 <= share <= 0.5:
+        raise InvalidInputError("validation is a share of the seen classes between 0 and 0.5", received=share)
+    order = np.random.default_rng(seed).permutation(count)
+    held = round(count * share)
+    return np.sort(order[held:]), np.sort(order[:held])
+
+
+class WeightRegressionEncoder(Encoder):
+    """A graph network whose output rows are L2-normalised classifier weights `[weight, bias]`.
+
+    Parameters
+    ----------
+    hidden : columns of the hidden layers.
+    epochs, learning_rate, weight_decay, patience : see `Schedule`.
+    validation : share of the seen classes held out to choose the epoch (950/50 in ZSL-KG is 0.05).
+    seed : decides initial weights, dropout and the validation split.
+    device : `auto`, `cpu`, `cuda`, `mps`.
+    """
+
+    slope = 0.2  # of the LeakyReLU, in all three papers
+
+    def __init__(
+        self,
+        *,
+        hidden: Sequence[int],
+        epochs: int,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 5e-4,
+        patience: int = 200,
+        validation: float = 0.05,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+    ) -> None:
+        self.hidden = list(hidden)
+        self.schedule = Schedule(epochs, learning_rate, weight_decay, patience)
+        self.validation, self.seed, self.device = validation, seed, device
+        self.network: GraphNetwork | None = None
+        self.history: History | None = None
+
+    def settings(self) -> dict[str, Any]:
+        s = self.schedule
+        return {
+            "hidden": self.hidden,
+            "epochs": s.epochs,
+            "learning_rate": s.learning_rate,
+            "weight_decay": s.weight_decay,
+            "patience": s.patience,
+            "validation": self.validation,
+            "seed": self.seed,
+        }
+
+    @abstractmethod
+    def layers(self, view: View) -> list[tuple[sp.csr_matrix, ...]]:
+        """Return per layer, first to last, the hop matrices `[nodes, nodes]` that it propagates over."""
+
+    @abstractmethod
+    def build(self, inputs: int, outputs: int) -> GraphNetwork:
+        """Return the untrained network for `inputs` vector columns and `outputs` weight columns."""
+
+    def field(self, view: View, nodes: Sequence[str]) -> ReceptiveField:
+        """Return the receptive field of `nodes` in this encoder's network."""
+        return receptive_field(self.layers(view), positions(nodes, view.ids, "the graph"), resolve_device(self.device))
+
+    def inputs(self, vectors: Vectors, field: ReceptiveField) -> torch.Tensor:
+        """Return the L2-normalised vectors of the field's input rows, `[field inputs, dim]`."""
+        rows = vectors.matrix[field.inputs]
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)  # a node without a vector may be all zeros (its policy's choice)
+        return torch.from_numpy(rows / np.maximum(norms, 1e-12)).to(resolve_device(self.device))
+
+    def fit(self, view: View, vectors: Vectors, targets: ClassifierWeights) -> Self:
+        check_same_nodes(view, vectors)
+        device = resolve_device(self.device)
+        goal = torch.from_numpy(unit_rows(targets.matrix).astype(np.float32)).to(device)
+        self.network = self.build(vectors.dim, targets.dim).to(device)
+        self.network.reset(torch.Generator(device).manual_seed(self.seed))
+        masks = torch.Generator(device).manual_seed(self.seed + 1)
+        learn, held = split_validation(len(targets), self.validation, self.seed)
+
+        def loss_on(rows: np.ndarray, generator: torch.Generator | None) -> Any:
+            field = self.field(view, [targets.ids[i] for i in rows])
+            features, wanted = self.inputs(vectors, field), goal[torch.from_numpy(rows).to(device)]
+            network = self.network
+            assert network is not None
+            return lambda: half_mean_squared_error(network(features, field, generator), wanted)
+
+        self.history = train(
+            self.network, loss_on(learn, masks), loss_on(held, None) if len(held) else None, self.schedule, f"{self.name}: training"
+        )
+        return self
+
+    @torch.no_grad()
+    def encode(self, view: View, vectors: Vectors, nodes: Sequence[str], *, chunk: int = 4096) -> ClassEmbeddings:
+        check_same_nodes(view, vectors)
+        if self.network is None:
+            raise InvalidInputError(f"`{self.name}` encodes after fit or load", remedy="call fit(view, vectors, targets) first")
+        nodes, parts = tuple(nodes), []
+        for start in range(0, len(nodes), chunk):
+            field = self.field(view, nodes[start : start + chunk])
+            parts.append(self.network(self.inputs(vectors, field), field).cpu().numpy())
+        meta = {"encoder": self.name, "settings": self.settings(), "graph": view.graph_digest, "vectors": dict(vectors.meta)}
+        return ClassEmbeddings(nodes, np.concatenate(parts) if parts else np.empty((0, 0)), meta)
+
+    def state(self) -> dict[str, np.ndarray]:
+        if self.network is None:
+            raise InvalidInputError(f"`{self.name}` has no state before fit")
+        return {name: value.detach().cpu().numpy() for name, value in self.network.state_dict().items()}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        try:
+            first, last = state["layers.0.weight"], state[f"layers.{len(self.hidden)}.weight"]
+            network = self.build(first.shape[0], last.shape[1])
+            network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in state.items()})
+        except (KeyError, RuntimeError) as error:
+            raise InvalidInputError(f"the state must be that of `{self.name}` with these settings", received=str(error)[:300]) from error
+        self.network = network.to(resolve_device(self.device))

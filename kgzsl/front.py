@@ -1,0 +1,146 @@
+"""The Python front door: the command line's verbs as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kgzsl.bundle import Bundle, carriers_by_cosine, carriers_from_influence, neighbour_labels
+from kgzsl.classifiers import WeightRegression
+from kgzsl.encoders import ENCODERS, Encoder
+from kgzsl.errors import UnknownNameError, first_five
+from kgzsl.ids import check_unique, curies
+from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Features, Vectors, check_has_recipe, check_same_recipe
+
+if TYPE_CHECKING:
+    from kgzsl.graphs.graph import KnowledgeGraph
+
+
+def _check_in_graph(graph: KnowledgeGraph, targets: ClassifierWeights, wanted: Sequence[str]) -> None:
+    """Fail before fitting: every seen class and every class asked for is a node."""
+    known = set(graph.ids)
+    outside = [i for i in targets.ids if i not in known]
+    if outside:
+        raise UnknownNameError(
+            f"every seen class must be among the {len(known):,} nodes of the graph",
+            received=f"{len(outside):,} of {len(targets):,} are not: {first_five(outside)}",
+            remedy="take another graph, or name the seen classes to learn from (`--seen FILE`; in Python: weights.select(ids))",
+        )
+    graph.positions(wanted)
+
+
+def _fit_encoder(
+    graph: KnowledgeGraph, encoder: str | Encoder, targets: ClassifierWeights, vectors: Vectors | None, settings: Mapping[str, Any] | None
+) -> tuple[Encoder, Any, Vectors]:
+    from kgzsl.vectors import embed_texts
+
+    fitted = ENCODERS.make(encoder, settings) if isinstance(encoder, str) else encoder
+    vectors = vectors if vectors is not None else embed_texts(graph)
+    view = fitted.view(graph)
+    fitted.fit(view, vectors, targets)
+    return fitted, view, vectors
+
+
+def embed(
+    graph: KnowledgeGraph,
+    *,
+    classes: Sequence[str],
+    targets: ClassifierWeights,
+    encoder: str | Encoder = "graph_gp",
+    vectors: Vectors | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> ClassEmbeddings:
+    """Return the embeddings of `classes`, `[classes, features + 1]`, from an encoder fitted on `targets`.
+
+    Parameters
+    ----------
+    classes : node ids (CURIEs or bare wnids).
+    targets : classifier weights of the seen classes, `[seen, features + 1]`.
+    encoder : a name from `kgzsl list encoders`, or an encoder.
+    vectors : semantic vectors of the graph's nodes; None embeds their texts with the packaged MiniLM.
+    settings : the encoder's settings, when it is given by name.
+
+    Raises
+    ------
+    UnknownNameError : an id is not in the graph, or no such encoder.
+    InvalidInputError : no class, or a class twice.
+    """
+    wanted = curies(classes)
+    check_unique(wanted, "the classes to embed")
+    _check_in_graph(graph, targets, wanted)
+    fitted, view, vectors = _fit_encoder(graph, encoder, targets, vectors, settings)
+    return fitted.encode(view, vectors, wanted)
+
+
+def fit(
+    graph: KnowledgeGraph,
+    *,
+    weights: ClassifierWeights,
+    classes: Sequence[str],
+    encoder: str | Encoder = "graph_gp",
+    vectors: Vectors | None = None,
+    settings: Mapping[str, Any] | None = None,
+    calibrate: Features | None = None,
+    seed: int = 0,
+) -> Bundle:
+    """Return a bundle that predicts the seen classes of `weights` and all of `classes`.
+
+    Parameters
+    ----------
+    weights : classifier weights of the seen classes with their feature recipe, `[seen, features + 1]`.
+    classes : ids of the classes to predict; the seen classes are added.
+    calibrate : features of **seen** classes' images, to choose γ; None leaves γ at 0.
+
+    Raises
+    ------
+    UnknownNameError : an id is not in the graph.
+    InvalidInputError : no class, a class twice, or weights without their feature recipe.
+    IncompatibleError : `calibrate` comes from another backbone.
+    """
+    wanted = curies(classes)
+    check_unique(wanted, "the classes to predict")
+    _check_in_graph(graph, weights, wanted)
+    check_has_recipe(weights)
+    axis = tuple(dict.fromkeys([*weights.ids, *wanted]))
+    gamma, selected_on = _gamma(graph, weights, encoder, vectors, settings, calibrate, seed)
+    fitted, view, vectors = _fit_encoder(graph, encoder, weights, vectors, settings)
+    embeddings = fitted.encode(view, vectors, axis)
+    head = WeightRegression().fit(weights, embeddings)
+    seen = np.isin(np.array(axis), np.array(weights.ids))
+    where = np.flatnonzero(seen)
+    influence = getattr(fitted, "influence", None)
+    if influence is not None:
+        carriers, shares = carriers_from_influence(influence(view, vectors, axis), where)
+    else:
+        carriers, shares = carriers_by_cosine(head.weights.matrix, where)
+    parents, children = neighbour_labels(graph, axis)
+    meta = {**embeddings.meta, "graph": graph.digest, "gamma_selected_on": selected_on}
+    names = tuple(graph.labels[p] for p in graph.positions(axis))
+    return Bundle(head.weights, names, seen, gamma, carriers, shares, parents, children, meta)
+
+
+def _gamma(
+    graph: KnowledgeGraph,
+    weights: ClassifierWeights,
+    encoder: str | Encoder,
+    vectors: Vectors | None,
+    settings: Mapping[str, Any] | None,
+    calibrate: Features | None,
+    seed: int,
+) -> tuple[float, str]:
+    """Choose γ on images of seen classes, a fifth of the classes treated as unseen."""
+    if calibrate is None:
+        return 0.0, "nothing: γ is 0"
+    from kgzsl.tasks.image import calibration_split, gamma_from_seen
+    from kgzsl.tasks.methods import Knowledge, encoder_method
+    from kgzsl.vectors import embed_texts
+
+    check_same_recipe(calibrate.meta.get("recipe", {}), weights.meta["recipe"])
+    knowledge = Knowledge(graph, vectors if vectors is not None else embed_texts(graph), weights)
+    name = encoder if isinstance(encoder, str) else encoder.name
+    method = encoder_method(knowledge, name, settings if isinstance(encoder, str) else encoder.settings())
+    images = calibrate.of_classes(weights.ids)
+    chosen = gamma_from_seen(method, images, calibration_split(images, weights.ids, seed=seed))
+    return chosen, f"{len(images)} images of {len(set(images.labels))} seen classes, a fifth of them treated as unseen"

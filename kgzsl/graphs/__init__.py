@@ -1,0 +1,21 @@
+"""Graphs: recipes, compilation, the `KnowledgeGraph` artifact, views of it, and conversions."""
+
+from kgzsl.graphs.compile import compile_graph
+from kgzsl.graphs.graph import KnowledgeGraph
+from kgzsl.graphs.recipe import Recipe, load_recipe, shipped_recipes
+from kgzsl.graphs.views import View, ancestors, both_directions, descendants, directed, hop_distance, undirected
+
+__all__ = [
+    "KnowledgeGraph",
+    "Recipe",
+    "View",
+    "ancestors",
+    "both_directions",
+    "compile_graph",
+    "descendants",
+    "directed",
+    "hop_distance",
+    "load_recipe",
+    "shipped_recipes",
+    "undirected",
+]

@@ -1,0 +1,192 @@
+"""Views: typed, weighted, normalised adjacency matrices over all nodes of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from scipy import sparse
+
+from kgzsl.errors import InvalidInputError
+from kgzsl.graphs.graph import KnowledgeGraph
+
+Norm = Literal["row", "symmetric"] | None
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One or more adjacency matrices over the nodes `ids`.
+
+    Attributes
+    ----------
+    ids : all nodes of the graph, `[nodes]`.
+    adjacency : float32 CSR matrices `[nodes, nodes]`; one, or one per hop distance. Row v holds the nodes that v receives from.
+    name : what the view is.
+    graph_digest : digest of the graph that it was taken from.
+    """
+
+    ids: tuple[str, ...]
+    adjacency: tuple[sparse.csr_matrix, ...] = field(repr=False)
+    name: str
+    graph_digest: str
+
+
+def undirected(graph: KnowledgeGraph, relations: Sequence[str] = ("hypernym",), *, self_loops: bool = True, norm: Norm = "row") -> View:
+    """Return the view of edges read both ways: `A + Aᵀ (+ I)`, normalised.
+
+    An edge stated both ways, or by several of the relations, counts once with its largest weight.
+
+    Parameters
+    ----------
+    norm : `row` = `D⁻¹A` (SGCN, DGP), `symmetric` = `D^-½ A D^-½` (GCNZ, Kipf and Welling 2017), None = as it is.
+        A node without neighbours and without a self-loop has a row of zeros.
+
+    Raises
+    ------
+    UnknownNameError : the graph has no such relation.
+    """
+    if not relations:
+        raise InvalidInputError("a view takes at least one relation", received="none")
+    n = len(graph.ids)
+    edges = [graph.edges_of(name) for name in relations]
+    subject, obj, weight = (np.concatenate([e[k] for e in edges]) for k in range(3))
+    matrix = _largest(np.concatenate([subject, obj]), np.concatenate([obj, subject]), np.concatenate([weight, weight]), n)
+    if self_loops:
+        matrix.setdiag(0)
+        matrix.eliminate_zeros()
+        matrix = matrix + sparse.identity(n, dtype=np.float32, format="csr")
+    return View(
+        graph.ids, (_normalised(matrix, norm),), f"undirected({'+'.join(relations)}, self_loops={self_loops}, norm={norm})", graph.digest
+    )
+
+
+def directed(graph: KnowledgeGraph, relation: str = "hypernym") -> View:
+    """Return the 0/1 view of one relation as it is stated: row = subject, column = object.
+
+    Raises
+    ------
+    UnknownNameError : the graph has no such relation.
+    """
+    subject, obj, _ = graph.edges_of(relation)
+    n = len(graph.ids)
+    matrix = sparse.csr_matrix((np.ones(len(subject), dtype=np.float32), (subject, obj)), shape=(n, n))
+    matrix.sum_duplicates()
+    matrix.data[:] = 1.0
+    return View(graph.ids, (matrix,), f"directed({relation})", graph.digest)
+
+
+def ancestors(graph: KnowledgeGraph, max_hops: int = 4, *, relation: str = "hypernym", norm: Norm = "row") -> View:
+    """Return one matrix per hop distance 0 … `max_hops`; row v holds the ancestors of v at that distance.
+
+    Distance is that of the shortest hypernym path; the last matrix holds all ancestors at `max_hops` or farther, as in the
+    code of DGP (Kampffmeyer et al., CVPR 2019, section 3.3). Each matrix is normalised by itself. Distance 0 is v itself.
+    """
+    subject, obj, _ = graph.edges_of(relation)
+    return _by_distance(graph, subject, obj, max_hops, norm, "ancestors", relation)
+
+
+def descendants(graph: KnowledgeGraph, max_hops: int = 4, *, relation: str = "hypernym", norm: Norm = "row") -> View:
+    """Return one matrix per hop distance 0 … `max_hops`; row v holds the descendants of v at that distance (see `ancestors`)."""
+    subject, obj, _ = graph.edges_of(relation)
+    return _by_distance(graph, obj, subject, max_hops, norm, "descendants", relation)
+
+
+def both_directions(graph: KnowledgeGraph, max_hops: int = 4, *, relation: str = "hypernym", norm: Norm = "row") -> View:
+    """Return the matrices of `ancestors`, then those of `descendants`: `2 · (max_hops + 1)` of them, as DGP uses."""
+    up, down = (way(graph, max_hops, relation=relation, norm=norm) for way in (ancestors, descendants))
+    return View(graph.ids, up.adjacency + down.adjacency, f"{up.name} | {down.name}", graph.digest)
+
+
+def hop_distance(graph: KnowledgeGraph, sources: Sequence[str], *, relation: str = "hypernym") -> np.ndarray:
+    """Return the least number of edges, read both ways, from any of `sources` to each node; −1 where there is no path.
+
+    Returns
+    -------
+    int64 `[nodes]`.
+    """
+    subject, obj, _ = graph.edges_of(relation)
+    distance = np.full(len(graph.ids), -1, dtype=np.int64)
+    frontier = np.zeros(len(graph.ids), dtype=bool)
+    frontier[graph.positions(sources)] = True
+    step = 0
+    while frontier.any():
+        distance[frontier] = step
+        reached = np.zeros_like(frontier)
+        reached[obj[frontier[subject]]] = True
+        reached[subject[frontier[obj]]] = True
+        frontier = reached & (distance < 0)
+        step += 1
+    return distance
+
+
+def _by_distance(
+    graph: KnowledgeGraph, origin: np.ndarray, target: np.ndarray, max_hops: int, norm: Norm, name: str, relation: str
+) -> View:
+    if max_hops < 1:
+        raise InvalidInputError("the farthest distance is at least 1", received=max_hops)
+    n = len(graph.ids)
+    matrices = [sparse.identity(n, dtype=np.float32, format="csr")]
+    matrices += [_pairs(keys, n) for keys in _frontiers(origin, target, n, max_hops)]
+    matrices += [sparse.csr_matrix((n, n), dtype=np.float32)] * (max_hops + 1 - len(matrices))
+    return View(
+        graph.ids,
+        tuple(_normalised(m, norm) for m in matrices),
+        f"{name}({relation}, max_hops={max_hops}, norm={norm})",
+        graph.digest,
+    )
+
+
+def _frontiers(origin: np.ndarray, target: np.ndarray, n: int, max_hops: int) -> list[np.ndarray]:
+    """Return the pairs (v, u), as keys v · n + u, by shortest distance 1 … max_hops, the last with all farther ones.
+
+    Boolean frontier products: the pairs at distance k + 1 are those at k times the edges, less all nearer pairs, so that a cycle
+    ends by itself.
+    """
+    step = sparse.csr_matrix((np.ones(len(origin), dtype=np.int32), (origin, target)), shape=(n, n))
+    seen = np.arange(n, dtype=np.int64) * (n + 1)
+    frontier = sparse.identity(n, dtype=np.int32, format="csr")
+    groups: list[list[np.ndarray]] = []
+    while frontier.nnz:
+        product = (frontier @ step).tocoo()
+        keys = np.unique(product.row.astype(np.int64) * n + product.col)
+        keys = keys[np.isin(keys, seen, assume_unique=True, invert=True)]
+        if not len(keys):
+            break
+        if len(groups) < max_hops:
+            groups.append([])
+        groups[-1].append(keys)
+        seen = np.concatenate([seen, keys])
+        frontier = sparse.csr_matrix((np.ones(len(keys), dtype=np.int32), (keys // n, keys % n)), shape=(n, n))
+    return [np.concatenate(group) for group in groups]
+
+
+def _largest(row: np.ndarray, col: np.ndarray, weight: np.ndarray, n: int) -> sparse.csr_matrix:
+    """Return the matrix in which a repeated entry counts once, with its largest weight (SciPy alone would add them up)."""
+    order = np.lexsort((-weight, col, row))
+    row, col, weight = row[order], col[order], weight[order]
+    first = np.ones(len(row), dtype=bool)
+    first[1:] = (row[1:] != row[:-1]) | (col[1:] != col[:-1])
+    return sparse.csr_matrix((weight[first], (row[first], col[first])), shape=(n, n), dtype=np.float32)
+
+
+def _pairs(keys: np.ndarray, n: int) -> sparse.csr_matrix:
+    return sparse.csr_matrix((np.ones(len(keys), dtype=np.float32), (keys // n, keys % n)), shape=(n, n))
+
+
+def _normalised(matrix: sparse.csr_matrix, norm: Norm) -> sparse.csr_matrix:
+    matrix = sparse.csr_matrix(matrix, dtype=np.float32)
+    matrix.sum_duplicates()
+    if norm not in ("row", "symmetric", None):
+        raise InvalidInputError("norm is row, symmetric or None", received=repr(norm))
+    degree = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
+    with np.errstate(divide="ignore"):
+        inverse = np.where(degree > 0, 1 / degree, 0.0)
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    if norm == "row":
+        matrix.data = (matrix.data * inverse[rows]).astype(np.float32)
+    elif norm == "symmetric":
+        root = np.sqrt(inverse)
+        matrix.data = (matrix.data * root[rows] * root[matrix.indices]).astype(np.float32)
+    return matrix

@@ -1,0 +1,89 @@
+"""What every reader returns: columns of nodes, columns of edges, and where they came from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from kgzsl.errors import SourceError
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """Which files were read: name, version, licence, and SHA-256 per file name."""
+
+    name: str
+    version: str
+    licence: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, order=True)
+class Relation:
+    """A kind of edge. `inverse` is the id of the relation read from object to subject, or empty."""
+
+    id: str
+    label: str
+    symmetric: bool = False
+    inverse: str = ""
+
+
+@dataclass(frozen=True)
+class Statements:
+    """Statements of one source.
+
+    Attributes
+    ----------
+    ids, kinds, labels, texts : string columns `[nodes]`; ids are CURIEs and unique.
+    relations : the kinds of edges, `[relations]`.
+    subject, object : positions in `ids`, int32 `[edges]`.
+    relation : positions in `relations`, int32 `[edges]`.
+    weight : float32 `[edges]`.
+    dropped : reason → how many statements of the source were left out for it.
+
+    Raises
+    ------
+    SourceError : columns of different lengths, or an edge that points outside the tables.
+    """
+
+    ids: pa.StringArray
+    kinds: pa.StringArray
+    labels: pa.StringArray
+    texts: pa.StringArray
+    relations: tuple[Relation, ...]
+    subject: np.ndarray
+    relation: np.ndarray
+    object: np.ndarray
+    weight: np.ndarray
+    info: SourceInfo
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        nodes = {len(self.ids), len(self.kinds), len(self.labels), len(self.texts)}
+        edges = {len(self.subject), len(self.relation), len(self.object), len(self.weight)}
+        if len(nodes) != 1 or len(edges) != 1:
+            raise SourceError("columns of one table have one length", received=f"nodes {sorted(nodes)}, edges {sorted(edges)}")
+        for name, column, end in (
+            ("subject", self.subject, len(self.ids)),
+            ("object", self.object, len(self.ids)),
+            ("relation", self.relation, len(self.relations)),
+        ):
+            if len(column) and not (column.min() >= 0 and column.max() < end):
+                raise SourceError(f"every {name} is a position below {end:,}", received=f"{column.min()} to {column.max()}")
+
+
+class Reader(ABC):
+    """Reads one kind of knowledge source; its constructor takes the settings of a recipe."""
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+
+    @abstractmethod
+    def read(self, path: Path) -> Statements:
+        """Read the file or folder at `path`; a malformed one raises SourceError."""

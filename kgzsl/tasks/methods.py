@@ -1,0 +1,118 @@
+"""A method under test: seen classes and candidate classes → a fitted classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kgzsl.classifiers import CLASSIFIERS, Classifier, WeightRegression
+from kgzsl.encoders import ENCODERS, Encoder
+from kgzsl.errors import InvalidInputError, UnknownNameError
+from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Vectors
+
+if TYPE_CHECKING:
+    from kgzsl.graphs.graph import KnowledgeGraph
+
+#: Fits on the first classes (seen), scores the second ones (candidates).
+Method = Callable[[Sequence[str], Sequence[str]], Classifier]
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What every method may use: a graph, its nodes' vectors `[nodes, dim]` and a backbone's weights."""
+
+    graph: KnowledgeGraph
+    vectors: Vectors
+    weights: ClassifierWeights
+
+
+def encoder_method(knowledge: Knowledge, name: str, settings: Mapping[str, Any] | None = None) -> Method:
+    """Return the method that fits an encoder on the seen classes' weights and regresses all candidates'."""
+
+    def fit(seen: Sequence[str], candidates: Sequence[str]) -> Classifier:
+        encoder: Encoder = ENCODERS.make(name, settings)
+        view = encoder.view(knowledge.graph)
+        targets = knowledge.weights.select(seen)
+        encoder.fit(view, knowledge.vectors, targets)
+        return WeightRegression().fit(targets, encoder.encode(view, knowledge.vectors, candidates))
+
+    return fit
+
+
+def conse_method(knowledge: Knowledge, settings: Mapping[str, Any] | None = None) -> Method:
+    """Return ConSE on the nodes' semantic vectors."""
+
+    def fit(seen: Sequence[str], candidates: Sequence[str]) -> Classifier:
+        axis = list(dict.fromkeys([*candidates, *seen]))
+        embeddings = ClassEmbeddings(tuple(axis), knowledge.vectors.rows(axis), knowledge.vectors.meta)
+        classifier = CLASSIFIERS.make("conse", settings).fit(knowledge.weights.select(seen), embeddings)
+        return Restricted(classifier, candidates) if len(axis) > len(candidates) else classifier
+
+    return fit
+
+
+def oracle_method(knowledge: Knowledge, settings: Mapping[str, Any] | None = None) -> Method:
+    """Return the ceiling: every candidate's true classifier weights."""
+
+    def fit(seen: Sequence[str], candidates: Sequence[str]) -> Classifier:
+        return WeightRegression.of_weights(knowledge.weights.select(candidates))
+
+    return fit
+
+
+_OTHERS = {"conse": conse_method, "oracle": oracle_method}
+
+
+def check_method(name: str, settings: Mapping[str, Any] | None = None) -> None:
+    """Check a method's name and settings without any data, before long work.
+
+    Raises
+    ------
+    UnknownNameError : no such method; the choices are listed.
+    InvalidInputError : a setting that the method does not have.
+    """
+    names = [entry.name for entry in ENCODERS]
+    if name in names:
+        ENCODERS.make(name, settings)
+    elif name == "conse":
+        CLASSIFIERS.make(name, settings)
+    elif name not in _OTHERS:
+        raise UnknownNameError(
+            "a known method is needed", received=repr(name), remedy=f"choose from: {', '.join(sorted([*names, *_OTHERS]))}"
+        )
+    elif settings:
+        raise InvalidInputError(f"`{name}` takes no settings", received=", ".join(sorted(settings)))
+
+
+def make_method(knowledge: Knowledge, name: str, settings: Mapping[str, Any] | None = None) -> Method:
+    """Return the method called `name`: an encoder's name, `conse` or `oracle`; see `check_method` for what is refused."""
+    check_method(name, settings)
+    if name in _OTHERS:
+        return _OTHERS[name](knowledge, settings)
+    return encoder_method(knowledge, name, settings)
+
+
+class Restricted(Classifier):
+    """The same classifier with some of its classes on the axis."""
+
+    name = "restricted"
+    source = "plumbing"
+
+    def __init__(self, classifier: Classifier, classes: Sequence[str]) -> None:
+        from kgzsl.ids import positions
+
+        self._classifier = classifier
+        self._columns = positions(classes, classifier.classes, "the classifier")
+        self.classes = tuple(classes)
+
+    def fit(self, seen: ClassifierWeights, embeddings: ClassEmbeddings) -> Restricted:
+        """Fit the classifier behind this one."""
+        self._classifier.fit(seen, embeddings)
+        return self
+
+    def row_values(self) -> int:
+        return self._classifier.row_values()  # which scores all its classes first
+
+    def scores(self, features: Any) -> Any:
+        return self._classifier.scores(features)[:, self._columns]

@@ -1,0 +1,45 @@
+"""Every registered encoder passes the behaviour template; the meta test fails when one has no case."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+
+from encoders.cases import EncoderCase
+
+from kgzsl.encoders import ENCODERS
+
+SMALL = {"hidden": [32], "epochs": 60, "device": "cpu"}
+GP = {"steps": 4}
+DEEP = {"hidden": [32, 32, 24], "epochs": 60, "learning_rate": 5e-3, "device": "cpu"}
+
+
+class TestSGCN(EncoderCase):
+    name = "sgcn"
+    settings = SMALL
+
+
+class TestDGP(EncoderCase):
+    name = "dgp"
+    settings = SMALL
+
+
+class TestGCNZ(EncoderCase):
+    name = "gcnz"
+    settings = DEEP
+
+
+class TestGraphGP(EncoderCase):
+    name = "graph_gp"
+    settings = GP
+
+
+class TestNearestText(EncoderCase):
+    name = "nearest_text"
+
+
+def test_no_encoder_is_without_a_case():
+    cases = [
+        c for _, c in inspect.getmembers(sys.modules[__name__], inspect.isclass) if issubclass(c, EncoderCase) and c is not EncoderCase
+    ]
+    assert {c.name for c in cases} == {entry.name for entry in ENCODERS}
