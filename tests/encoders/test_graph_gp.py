@@ -154,7 +154,7 @@ def test_a_node_that_no_kernel_knows_gets_the_mean_of_the_seen_weights(world, ha
     """With the Laplacian alone, a node apart from all seen classes has no kernel row."""
     from kgzsl.graphs.views import View
 
-    view, seen, _ = pieces
+    view, _, _ = pieces
     keep = np.ones(len(view.ids))
     keep[view.ids.index(halves[1][0])] = 0
     cut = View(view.ids, (sp.csr_matrix(sp.diags(keep) @ view.adjacency[0] @ sp.diags(keep)),), view.name, view.graph_digest)
