@@ -64,7 +64,7 @@ def build_graph(again: bool) -> None:
     """Compile the ImageNet graph and describe it."""
     heading("1. The graph: WordNet 3.0 → the ImageNet graph of all 21,842 classes and what stands above them")
     if again or _outdated(GRAPH):
-        run("graph", "build", "graphs/imagenet.yaml", "-o", str(GRAPH), "--overwrite")
+        run("graph", "build", "imagenet", "-o", str(GRAPH), "--overwrite")
     run("graph", "describe", str(GRAPH))
 
 
@@ -220,7 +220,7 @@ def _outdated(path: Path) -> bool:
     from kgzsl.graphs.recipe import load_recipe
 
     try:
-        return bool(read_manifest(path, "graph", verify=False).get("recipe") != load_recipe("graphs/imagenet.yaml").content)
+        return bool(read_manifest(path, "graph", verify=False).get("recipe") != load_recipe("imagenet").content)
     except KgzslError:
         return True
 

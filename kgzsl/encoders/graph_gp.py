@@ -92,7 +92,8 @@ class GraphGP(Encoder):
         """(K_SS + λI)⁻¹, kept for predictions and for their explanation."""
         h = self._fitted()
         kernel = combine(features.similarities(features.seen), self.kernels, h.log_weights, h.log_scales)
-        self._inverse = torch.linalg.inv(kernel.double() + h.ridge * torch.eye(len(features.seen), dtype=torch.float64)).float()
+        inverse = torch.linalg.inv(kernel.double() + h.ridge * torch.eye(len(features.seen), dtype=torch.float64))
+        self._inverse = inverse.float().contiguous()  # LAPACK gives columns; saved and loaded are rows, and bits follow the layout
 
     def encode(self, view: View, vectors: Vectors, nodes: Sequence[str]) -> ClassEmbeddings:
         h, features = self._features(view, vectors)

@@ -93,7 +93,7 @@ def shipped_recipes() -> tuple[str, ...]:
 
 
 def load_recipe(recipe: str | os.PathLike[str] | Recipe) -> Recipe:
-    """Read a recipe by shipped name (`imagenet`) or by path (`graphs/imagenet.yaml`).
+    """Read a recipe by shipped name (`imagenet`) or by path (`graphs/my-recipe.yaml`).
 
     Raises
     ------

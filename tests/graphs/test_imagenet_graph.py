@@ -13,7 +13,7 @@ import pytest
 
 from kgzsl import data
 from kgzsl.data import benchmark_path
-from kgzsl.graphs import KnowledgeGraph, ancestors, descendants, hop_distance, load_recipe
+from kgzsl.graphs import KnowledgeGraph, ancestors, descendants, hop_distance
 from kgzsl.graphs.describe import describe_graph, format_description
 from kgzsl.graphs.recipe import RULES_SCHEMA, SHIPPED, read_yaml
 from kgzsl.graphs.select import Selector
@@ -78,11 +78,6 @@ def test_same_bytes_under_any_hash_seed(tmp_path: Path) -> None:
     one, two = ({p.name: p.read_bytes() for p in (tmp_path / f"{seed}.kg").iterdir()} for seed in ("1", "4711"))
     assert set(one) == {"manifest.json", "nodes.parquet", "relations.parquet", "edges.parquet"}
     assert one == two
-
-
-def test_the_checkout_recipe_is_the_shipped_one() -> None:
-    checkout = Path(__file__).parents[2] / "graphs" / "imagenet.yaml"
-    assert load_recipe(checkout).content == load_recipe("imagenet").content
 
 
 @pytest.mark.data
