@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,11 +55,17 @@ class Workspace:
                     raise
         return KnowledgeGraph.load(path)
 
-    def vectors(self, graph: KnowledgeGraph, encoder: str = "minilm-l6-v2") -> Vectors:
-        """Return the semantic vectors of all nodes, `[nodes, dim]`, cached by digest of texts and model."""
-        from kgzsl.vectors import embed_texts
+    def vectors(
+        self, graph: KnowledgeGraph, encoder: str = "minilm-l6-v2", descriptions: Mapping[str, Sequence[str]] | None = None
+    ) -> Vectors:
+        """Return the semantic vectors of all nodes, `[nodes, dim]`, cached by digest of texts and model.
 
-        return embed_texts(graph, encoder)
+        With `descriptions`, `{id: texts}`, those of the described nodes stand beside them (see `kgzsl.vectors.join`).
+        """
+        from kgzsl.vectors import embed_descriptions, embed_texts, join
+
+        texts = embed_texts(graph, encoder)
+        return texts if descriptions is None else join(texts, embed_descriptions(graph, descriptions, encoder))
 
     def weights(self, backbone: Backbone) -> ClassifierWeights:
         """Return a backbone's own classifier weights, `[classes, features + 1]`."""

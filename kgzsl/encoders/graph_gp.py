@@ -31,6 +31,7 @@ from kgzsl.encoders.leave_out import Hyperparameters, learn
 from kgzsl.errors import InvalidInputError, first_five
 from kgzsl.ids import positions
 from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Vectors
+from kgzsl.vectors.descriptions import blocks
 
 if TYPE_CHECKING:
     from kgzsl.graphs.graph import KnowledgeGraph
@@ -47,7 +48,8 @@ class GraphGP(Encoder):
 
     Parameters
     ----------
-    kernels : names from `kernels.KERNELS`; all by default.
+    kernels : names from `kernels.KERNELS`; None takes all that the vectors allow: `descriptions` needs joined vectors
+        (`kgzsl.vectors.join`).
     steps : gradient steps on the hyper-parameters (each a closed-form solve).
     seed : draws the groups of seen classes and the distractors.
     """
@@ -55,22 +57,25 @@ class GraphGP(Encoder):
     name = "graph_gp"
     source = "kgzsl; Gaussian-process regression with graph kernels (Smola and Kondor, 2003) and text kernels"
 
-    def __init__(self, *, kernels: Sequence[str] = tuple(KERNELS), steps: int = 40, seed: int = 0) -> None:
-        unknown = [k for k in kernels if k not in KERNELS]
-        if unknown or not kernels or len(set(kernels)) != len(kernels):
+    def __init__(self, *, kernels: Sequence[str] | None = None, steps: int = 40, seed: int = 0) -> None:
+        unknown = [k for k in kernels or () if k not in KERNELS]
+        if kernels is not None and (unknown or not kernels or len(set(kernels)) != len(kernels)):
             raise InvalidInputError(
-                "kernels are distinct known names", received=first_five(unknown or kernels), remedy=f"choose from: {', '.join(KERNELS)}"
+                "kernels are distinct known names",
+                received=first_five(unknown or kernels or ["none"]),
+                remedy=f"choose from: {', '.join(KERNELS)}",
             )
         if steps < 0:
             raise InvalidInputError("steps is at least 0", received=steps)
-        self.kernels, self.steps, self.seed = tuple(kernels), steps, seed
+        self.kernels, self.steps, self.seed = None if kernels is None else tuple(kernels), steps, seed
+        self._mixture: tuple[str, ...] = ()
         self._seen: tuple[str, ...] = ()
         self._weights = np.empty((0, 0), dtype=np.float32)
         self._inverse = torch.empty(0, 0)
         self.hyperparameters: Hyperparameters | None = None
 
     def settings(self) -> dict[str, Any]:
-        return {"kernels": list(self.kernels), "steps": self.steps, "seed": self.seed}
+        return {"kernels": None if self.kernels is None else list(self.kernels), "steps": self.steps, "seed": self.seed}
 
     def view(self, graph: KnowledgeGraph) -> View:
         from kgzsl.graphs.views import directed
@@ -83,15 +88,16 @@ class GraphGP(Encoder):
             raise InvalidInputError("graph_gp learns from at least 10 seen classes", received=len(targets))
         seen = positions(targets.ids, view.ids, "the graph")
         self._seen, self._weights = targets.ids, unit_rows(targets.matrix).astype(np.float32)
-        features = NodeKernels(view.adjacency[0], vectors.matrix, seen, self.kernels)
-        self.hyperparameters = learn(features, view.adjacency[0], self._weights, self.kernels, self.steps, self.seed)
+        self._mixture = _possible(self.kernels, vectors)
+        features = NodeKernels(view.adjacency[0], blocks(vectors), seen, self._mixture)
+        self.hyperparameters = learn(features, view.adjacency[0], self._weights, self._mixture, self.steps, self.seed)
         self._solve(features)
         return self
 
     def _solve(self, features: NodeKernels) -> None:
         """(K_SS + λI)⁻¹, kept for predictions and for their explanation."""
         h = self._fitted()
-        kernel = combine(features.similarities(features.seen), self.kernels, h.log_weights, h.log_scales)
+        kernel = combine(features.similarities(features.seen), self._mixture, h.log_weights, h.log_scales)
         inverse = torch.linalg.inv(kernel.double() + h.ridge * torch.eye(len(features.seen), dtype=torch.float64))
         self._inverse = inverse.float().contiguous()  # LAPACK gives columns; saved and loaded are rows, and bits follow the layout
 
@@ -129,13 +135,14 @@ class GraphGP(Encoder):
 
     def _kernel(self, features: NodeKernels, rows: np.ndarray) -> torch.Tensor:
         h = self._fitted()
-        return combine(features.similarities(rows), self.kernels, h.log_weights, h.log_scales)
+        return combine(features.similarities(rows), self._mixture, h.log_weights, h.log_scales)
 
     def _features(self, view: View, vectors: Vectors) -> tuple[Hyperparameters, NodeKernels]:
         h = self._fitted()
         check_same_nodes(view, vectors)
+        _possible(self._mixture, vectors)
         seen = positions(self._seen, view.ids, "the graph")
-        return h, NodeKernels(view.adjacency[0], vectors.matrix, seen, self.kernels)
+        return h, NodeKernels(view.adjacency[0], blocks(vectors), seen, self._mixture)
 
     def _fitted(self) -> Hyperparameters:
         if self.hyperparameters is None:
@@ -144,13 +151,18 @@ class GraphGP(Encoder):
 
     def state(self) -> dict[str, np.ndarray]:
         h = self._fitted()
-        ids = np.frombuffer("\n".join(self._seen).encode(), dtype=np.uint8)
-        return {"seen": ids, "weights": self._weights, "inverse": self._inverse.numpy(), **h.arrays()}
+        return {
+            "seen": _to_bytes(self._seen),
+            "mixture": _to_bytes(self._mixture),
+            "weights": self._weights,
+            "inverse": self._inverse.numpy(),
+            **h.arrays(),
+        }
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         try:
-            self.hyperparameters = Hyperparameters.from_arrays(state, len(self.kernels))
-            self._seen = tuple(state["seen"].tobytes().decode().split("\n"))
+            self._seen, self._mixture = _from_bytes(state["seen"]), _from_bytes(state["mixture"])
+            self.hyperparameters = Hyperparameters.from_arrays(state, len(self._mixture))
             self._weights, self._inverse = np.array(state["weights"]), torch.from_numpy(np.array(state["inverse"]))
         except (KeyError, UnicodeDecodeError) as error:
             raise InvalidInputError(f"the state must be that of `{self.name}`", received=f"missing or damaged: {error}") from error
@@ -163,6 +175,28 @@ def mix_hyponyms(own: torch.Tensor, pooled: torch.Tensor, pooling: torch.Tensor 
     has = (pooled != 0).any(dim=1, keepdim=True)
     mixed = (1 - pooling) * own + pooling * torch.nn.functional.normalize(pooled)
     return torch.nn.functional.normalize(torch.where(has, mixed, own))
+
+
+def _possible(kernels: Sequence[str] | None, vectors: Vectors) -> tuple[str, ...]:
+    """The kernels that `vectors` have the texts for; asking for another one is an error."""
+    without = [] if "descriptions" in blocks(vectors) else ["descriptions"]
+    if kernels is None:
+        return tuple(k for k in KERNELS if k not in without)
+    if set(kernels) & set(without):
+        raise InvalidInputError(
+            "the kernel `descriptions` needs vectors with descriptions",
+            received=f"vectors with {', '.join(blocks(vectors))}",
+            remedy="join them (`kgzsl.vectors.join`; `--descriptions FILE`), or leave the kernel out",
+        )
+    return tuple(kernels)
+
+
+def _to_bytes(names: Sequence[str]) -> np.ndarray:
+    return np.frombuffer("\n".join(names).encode(), dtype=np.uint8)
+
+
+def _from_bytes(array: np.ndarray) -> tuple[str, ...]:
+    return tuple(array.tobytes().decode().split("\n"))
 
 
 def _chunks(rows: np.ndarray) -> list[np.ndarray]:

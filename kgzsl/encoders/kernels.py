@@ -1,11 +1,11 @@
-"""Kernels between nodes: text, neighbours' text, ancestors' text, shared ancestors, and the graph's Laplacian.
+"""Kernels between nodes: text, neighbours' and ancestors' text, descriptions, shared ancestors, the graph's Laplacian.
 
 No kernel is ever formed between all nodes: rows are made for the nodes asked for, columns for the seen classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,6 +20,7 @@ KERNELS: dict[str, tuple[str, ...]] = {
     "shared_ancestors": ("shared_ancestors",),
     "text_and_ancestors": ("text", "shared_ancestors"),
     "laplacian": ("laplacian",),
+    "descriptions": ("descriptions",),
 }
 #: Weight of an ancestor's text falls by this factor per hypernym step.
 ANCESTOR_DECAY = 0.7
@@ -35,25 +36,28 @@ class NodeKernels:
     Parameters
     ----------
     parents : hypernym edges, row = child, column = parent, 0/1, `[nodes, nodes]`.
-    vectors : semantic vectors, `[nodes, dim]`.
+    blocks : semantic vectors by kind of text, each `[nodes, dim]` (see `kgzsl.vectors.blocks`): `text`, and `descriptions`
+        for the kernel of that name. A row of zeros says nothing: it is equally far from every class.
     seen : positions of the seen classes, `[seen]`.
     names : the kernels that will be asked for; only what they need is computed.
     """
 
-    def __init__(self, parents: sp.csr_matrix, vectors: np.ndarray, seen: np.ndarray, names: Sequence[str]) -> None:
+    def __init__(self, parents: sp.csr_matrix, blocks: Mapping[str, np.ndarray], seen: np.ndarray, names: Sequence[str]) -> None:
         needed = {base for name in names for base in KERNELS[name]}
         self.seen = seen
         self.steps = _steps_up(parents)
         closure = _sum(self.steps)
         #: Number of descendants, the node itself included, `[nodes]`.
         self.size = np.asarray(closure.sum(axis=0)).ravel()
-        self._dense = {name: _centred(matrix, seen) for name, matrix in self._texts(parents, vectors, needed).items()}
+        self._dense = {name: _centred(matrix, seen) for name, matrix in self._texts(parents, blocks, needed).items()}
         self._ancestors = _information(closure, self.size) if "shared_ancestors" in needed else None
         self._laplacian = _laplacian_columns(parents, seen) if "laplacian" in needed else None
 
-    def _texts(self, parents: sp.csr_matrix, vectors: np.ndarray, needed: set[str]) -> dict[str, np.ndarray]:
-        unit = _unit(vectors)
+    def _texts(self, parents: sp.csr_matrix, blocks: Mapping[str, np.ndarray], needed: set[str]) -> dict[str, np.ndarray]:
+        unit = _unit(blocks["text"])
         texts = {"text": unit} if "text" in needed else {}
+        if "descriptions" in needed:
+            texts["descriptions"] = _inherit(_unit(blocks["descriptions"]), self.steps)
         if "neighbour_text" in needed:
             nearby = parents + parents.T + sp.identity(parents.shape[0], dtype=np.float32, format="csr")
             texts["neighbour_text"] = _unit(_row_mean(nearby) @ unit)
@@ -131,8 +135,23 @@ def _unit(matrix: np.ndarray) -> np.ndarray:
 
 
 def _centred(matrix: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Take the seen classes' mean text away: it says nothing about which class a text means."""
-    return _unit(matrix - matrix[seen].mean(axis=0))
+    """Take the seen classes' mean text away, which says nothing about which class a text means; no text stays no text."""
+    known = np.asarray(matrix.any(axis=1))
+    those = matrix[seen[known[seen]]]
+    return _unit((matrix - those.mean(axis=0)) * known[:, None]) if len(those) else matrix
+
+
+def _inherit(descriptions: np.ndarray, steps: Sequence[sp.csr_matrix]) -> np.ndarray:
+    """What is said of a class holds for its kinds: a node without a description takes those above it, near ones counting more.
+
+    A node with none above it takes the mean of those below it; one with neither keeps its zeros.
+    """
+    filled = descriptions.copy()
+    decayed = _sum([step * ANCESTOR_DECAY**k for k, step in enumerate(steps)])
+    for reach in (decayed, sp.csr_matrix(decayed.T)):
+        empty = ~filled.any(axis=1)
+        filled[empty] = _unit(reach[empty] @ descriptions)
+    return filled
 
 
 def _information(closure: sp.csr_matrix, size: np.ndarray) -> sp.csr_matrix:

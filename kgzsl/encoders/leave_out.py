@@ -3,13 +3,15 @@
 The seen classes are split into five groups. With one left out, eq. (1) of `graph_gp.py` is solved in closed form
 on the rest and predicts the group. The true weight of a held-out class c, as a query, must then find
 
-* **itself** among the held-out classes of its group (recognising a class never seen), and
-* **its hypernyms** that are not seen classes, among all unseen hypernyms of seen classes and random other nodes:
-  an example of c is an example of them, so a seen class tells what a good classifier of an unseen, more general
-  class is. This is the only seen-class evidence about nodes that are not leaves.
+1. **itself** among the held-out classes of its group: recognising a class never seen; and
+2. **its hypernyms** that are not seen classes, among all unseen hypernyms of seen classes and random other nodes:
+   an example of c is an example of them, so a seen class tells what a good classifier of an unseen, more general
+   class is. This is the only seen-class evidence about such classes.
 
-Both are softmax cross-entropies with a temperature of their own; their sum is minimised by Adam. No weight, text
-score or image of an unseen class takes part.
+Both are softmax cross-entropies with a temperature of their own. Mixture, scales and ridge answer the first, by Adam:
+what tells siblings apart (a gloss, a description) seldom names a parent, so the second would only take it away. The
+head of eq. (2) then answers both, by L-BFGS: general classes must be found, and not at the cost of specific ones.
+No weight, text score or image of an unseen class takes part.
 """
 
 from __future__ import annotations
@@ -100,25 +102,24 @@ def learn(
     task = _task(features, parents, seed)
     targets = torch.from_numpy(weights)
     queries = functional.normalize(targets[:, :-1])
-    similarities = features.similarities(task.rows)
+    similarities = features.similarities(features.seen)
     start_weights = torch.full((len(names),), -math.log(len(names)))
     start_scales = torch.tensor([2.0, 1.0]).log().repeat(len(names), 1)
     log_weights, log_scales = start_weights.clone().requires_grad_(), start_scales.clone().requires_grad_()
     log_ridge = torch.tensor(math.log(0.5), requires_grad=True)
-    generality = torch.tensor(0.0, requires_grad=True)
-    temperatures = torch.tensor([3.0, 3.0], requires_grad=True)
-    optimiser = torch.optim.Adam([log_weights, log_scales, log_ridge, generality, temperatures], lr=LEARNING_RATE)
+    temperature = torch.tensor(3.0, requires_grad=True)
+    optimiser = torch.optim.Adam([log_weights, log_scales, log_ridge, temperature], lr=LEARNING_RATE)
     gram, overlap = targets @ targets.T, queries @ targets[:, :-1].T
     for step in track(range(steps), "graph_gp: leave-group-out"):
         optimiser.zero_grad()
         kernel = combine(similarities, names, log_weights, log_scales)
         loss = PULL * ((log_weights - start_weights).square().sum() + (log_scales - start_scales).square().sum())
         for g in (step % GROUPS, (step + 2) % GROUPS):
-            loss = loss + _questions(task, g, kernel, log_ridge.exp(), generality, temperatures, gram, overlap) / 2
+            loss = loss + _find_itself(task.groups[g], task.rest[g], kernel, log_ridge.exp(), temperature, gram, overlap) / 2
         loss.backward()
         optimiser.step()
     log_weights, log_scales, ridge = log_weights.detach(), log_scales.detach(), float(log_ridge.detach().exp())
-    eta, mu = _head(task, features, parents, targets, queries, names, (log_weights, log_scales, ridge), float(generality.detach()))
+    eta, mu = _head(task, features, parents, targets, queries, names, (log_weights, log_scales, ridge))
     return Hyperparameters(log_weights, log_scales, ridge, eta, mu)
 
 
@@ -136,34 +137,28 @@ def _task(features: NodeKernels, parents: sp.csr_matrix, seed: int) -> _Task:
     return _Task(
         rows=rows,
         above=torch.from_numpy(above),
-        log_size=torch.from_numpy(np.log(features.size[rows[len(seen) :]]).astype(np.float32)),
+        log_size=torch.from_numpy(np.log(features.size[rows]).astype(np.float32)),
         groups=[torch.from_numpy(g) for g in groups],
         rest=[torch.from_numpy(np.setdiff1d(np.arange(len(seen)), g)) for g in groups],
     )
 
 
-def _questions(
-    task: _Task,
-    g: int,
+def _find_itself(
+    group: torch.Tensor,
+    rest: torch.Tensor,
     kernel: torch.Tensor,
     ridge: torch.Tensor,
-    generality: torch.Tensor,
-    temperatures: torch.Tensor,
+    temperature: torch.Tensor,
     gram: torch.Tensor,
     overlap: torch.Tensor,
 ) -> torch.Tensor:
-    """Cross-entropy of both questions with group `g` left out; predictions enter through inner products only."""
-    group, rest = task.groups[g], task.rest[g]
-    seen = task.above.shape[0]
-    rows = torch.cat([group, torch.arange(seen, kernel.shape[0])])
+    """Cross-entropy of the first question with `group` left out; predictions enter through inner products only."""
     columns = kernel.index_select(1, rest)  # its gradient is cheaper than that of kernel[rows][:, rest]
     factor = torch.linalg.cholesky(columns.index_select(0, rest) + ridge * torch.eye(len(rest)))
-    coefficients = torch.cholesky_solve(columns.index_select(0, rows).T, factor).T  # a prediction is coefficients @ Y_rest
+    coefficients = torch.cholesky_solve(columns.index_select(0, group).T, factor).T  # a prediction is coefficients @ Y_rest
     lengths = ((coefficients @ gram[rest][:, rest]) * coefficients).sum(dim=1).clamp_min(1e-8).sqrt()
     scores = overlap[group][:, rest] @ coefficients.T / lengths
-    own = functional.cross_entropy(scores[:, : len(group)] * temperatures[0].exp(), torch.arange(len(group)))
-    general = _find_hypernym(scores[:, len(group) :] * (generality * task.log_size).exp() * temperatures[1].exp(), task.above[group])
-    return own + general
+    return functional.cross_entropy(scores * temperature.exp(), torch.arange(len(group)))
 
 
 def _find_hypernym(logits: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
@@ -183,28 +178,28 @@ def _head(
     queries: torch.Tensor,
     names: Sequence[str],
     kernel: tuple[torch.Tensor, torch.Tensor, float],
-    generality: float,
 ) -> tuple[float, float]:
-    """Return η and μ from the second question with the kernels fixed and hyponyms pooled as in eq. (2)."""
+    """Return η and μ from both questions with the kernels fixed and hyponyms pooled as in eq. (2)."""
     if not task.above.any():
         return 0.0, 0.0
-    problems = _pooled_predictions(task, features, parents, targets, names, kernel)
     prepared = []
-    for g, (own, pooled) in enumerate(problems):
+    for g, (own, pooled) in enumerate(_pooled_predictions(task, features, parents, targets, names, kernel)):
         query, cosine, has = queries[task.groups[g]], (own * pooled).sum(dim=1), (pooled != 0).any(dim=1)
-        prepared.append((query @ own[:, :-1].T, query @ pooled[:, :-1].T, cosine, has, task.above[task.groups[g]]))
-    # η, then μ = sigmoid of the second value (½ at the start), then the log temperature
-    head = torch.tensor([generality, 0.0, 3.0], requires_grad=True)
+        prepared.append((query @ own[:, :-1].T, query @ pooled[:, :-1].T, cosine, has, task.groups[g]))
+    # η, then μ = sigmoid of the second value (½ at the start), then the log temperatures
+    head = torch.tensor([0.0, 0.0, 3.0, 3.0], requires_grad=True)
     optimiser = torch.optim.LBFGS([head], max_iter=HEAD_STEPS, line_search_fn="strong_wolfe")
+    seen = task.above.shape[0]
 
     def loss() -> torch.Tensor:
         optimiser.zero_grad()
         total = torch.zeros(())
-        for own_scores, pooled_scores, cosine, has, above in prepared:
+        for own_scores, pooled_scores, cosine, has, group in prepared:
             mu = torch.sigmoid(head[1]) * has
             length = ((1 - mu).square() + mu.square() + 2 * mu * (1 - mu) * cosine).sqrt()  # of a mix of unit rows
-            scores = ((1 - mu) * own_scores + mu * pooled_scores) / length
-            total = total + _find_hypernym(scores * (head[0] * task.log_size + head[2]).exp(), above) / GROUPS
+            scores = ((1 - mu) * own_scores + mu * pooled_scores) / length * (head[0] * task.log_size).exp()
+            itself = functional.cross_entropy(scores[:, group] * head[2].exp(), torch.arange(len(group)))
+            total = total + (itself + _find_hypernym(scores[:, seen:] * head[3].exp(), task.above[group])) / GROUPS
         total.backward()
         return total
 
@@ -220,13 +215,12 @@ def _pooled_predictions(
     names: Sequence[str],
     kernel: tuple[torch.Tensor, torch.Tensor, float],
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Per left-out group: unit predictions of the candidates and of their hyponyms' mean, `[candidates, dim]` each."""
+    """Per left-out group: unit predictions of the task's rows and of their hyponyms' mean, `[rows, dim]` each."""
     log_weights, log_scales, ridge = kernel
-    candidates = task.rows[task.above.shape[0] :]
-    hyponyms = sp.csr_matrix(parents.T)[candidates]
-    rows = np.unique(np.concatenate([candidates, hyponyms.indices]))
+    hyponyms = sp.csr_matrix(parents.T)[task.rows]
+    rows = np.unique(np.concatenate([task.rows, hyponyms.indices]))
     members = (hyponyms[:, rows] != 0).astype(np.float32)
-    at_candidates = torch.from_numpy(np.searchsorted(rows, candidates))
+    at_rows = torch.from_numpy(np.searchsorted(rows, task.rows))
     among_seen = combine(features.similarities(features.seen), names, log_weights, log_scales)
     to_seen = combine(features.similarities(rows), names, log_weights, log_scales)
     found = []
@@ -236,5 +230,5 @@ def _pooled_predictions(
         _, at_row, at_rest = np.intersect1d(rows, features.seen[rest.numpy()], return_indices=True)
         below = predicted.clone()
         below[torch.from_numpy(at_row)] = targets[rest[torch.from_numpy(at_rest)]]
-        found.append((predicted[at_candidates], functional.normalize(torch.from_numpy(np.asarray(members @ below.numpy())))))
+        found.append((predicted[at_rows], functional.normalize(torch.from_numpy(np.asarray(members @ below.numpy())))))
     return found

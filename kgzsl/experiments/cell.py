@@ -27,6 +27,7 @@ _SCHEMA: dict[str, Any] = {
         "dataset": {"enum": ["imagenet-samples", "caltech101-unseen", "imagenet-1k"]},
         "graph": {"type": "string"},
         "vectors": {"type": "string"},
+        "descriptions": {"enum": ["imagenet-descriptions"]},
         "backbone": {"type": "string"},
         "method": {
             "type": "object",
@@ -64,6 +65,7 @@ class Cell:
     Attributes
     ----------
     name : `<author><year>_<method>_<dataset>`.
+    vectors, descriptions : the text encoder, and the descriptions of classes beside the nodes' texts (None: none).
     method, settings : see `kgzsl.tasks.methods.make_method`.
     seeds : one run each; a method without randomness has one.
     folds : which folds of the dataset to run, from 0; None runs all.
@@ -76,6 +78,7 @@ class Cell:
     dataset: str
     graph: str
     vectors: str
+    descriptions: str | None
     backbone: str
     method: str
     settings: Mapping[str, Any]
@@ -134,6 +137,7 @@ def _cell(content: Mapping[str, Any]) -> Cell:
         dataset=content["dataset"],
         graph=content["graph"],
         vectors=content["vectors"],
+        descriptions=content.get("descriptions"),
         backbone=content["backbone"],
         method=content["method"]["name"],
         settings=content["method"].get("settings", {}),

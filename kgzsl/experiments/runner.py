@@ -41,6 +41,7 @@ def run_cell(cell: Cell, workspace: Workspace | None = None, *, images: ImageSet
     ------
     MissingDataError : the cell's dataset or models are not on this machine; says what to do.
     """
+    from kgzsl.datasets import imagenet_descriptions
     from kgzsl.features import make_backbone
     from kgzsl.tasks.methods import Knowledge
 
@@ -48,7 +49,8 @@ def run_cell(cell: Cell, workspace: Workspace | None = None, *, images: ImageSet
     workspace = workspace or Workspace()
     backbone = make_backbone(cell.backbone)
     graph = workspace.graph(cell.graph)
-    knowledge = Knowledge(graph, workspace.vectors(graph, cell.vectors), workspace.weights(backbone))
+    descriptions = imagenet_descriptions() if cell.descriptions else None
+    knowledge = Knowledge(graph, workspace.vectors(graph, cell.vectors, descriptions), workspace.weights(backbone))
     dataset, total, steps = _plan(cell, knowledge, workspace, backbone, images)
     runs, last = [], time.perf_counter()
     for seed, split, split_digest, protocols in track(steps, cell.name, total=total):
