@@ -92,10 +92,9 @@ class FeatureSet:
         label = dict(zip(self.features.ids, self.features.labels, strict=True))
         subsets = {"training": self.train_rows, "seen test": self.test_seen_rows, "unseen test": self.test_unseen_rows}
         for what, rows in subsets.items():
-            if rows or what != "seen test":
+            if rows:
                 check_unique(rows, f"the {what} rows of {self.name}")
             positions(rows, self.features.ids, f"the rows of {self.name}")
-        both = sorted(set(self.train_rows) & {*self.test_seen_rows, *self.test_unseen_rows})
         leaked = sorted({label[i] for i in self.train_rows} & set(self.split.unseen))
         if leaked:
             raise InvalidInputError(
@@ -103,16 +102,17 @@ class FeatureSet:
                 received=f"training rows of {len(leaked):,} unseen classes: {first_five(leaked)}",
                 remedy="take those rows out of the training rows, or call the classes seen",
             )
-        if both:
-            raise InvalidInputError(
-                f"{self.name}: a row is trained on or tested on, never both", received=f"{len(both):,} rows are both: {first_five(both)}"
-            )
         for what, rows, classes in (("seen", self.test_seen_rows, self.split.seen), ("unseen", self.test_unseen_rows, self.split.unseen)):
             wrong = sorted({label[i] for i in rows} - set(classes))
             if wrong:
                 raise InvalidInputError(
                     f"{self.name}: the {what} test rows are of {what} classes", received=f"rows of {first_five(wrong)} too"
                 )
+        both = sorted(set(self.train_rows) & set(self.test_seen_rows))
+        if both:
+            raise InvalidInputError(
+                f"{self.name}: a row is trained on or tested on, never both", received=f"{len(both):,} rows are both: {first_five(both)}"
+            )
         have = {label[i] for i in (*self.train_rows, *self.test_unseen_rows)}
         empty = sorted(set(self.split.classes) - have)
         if empty:
