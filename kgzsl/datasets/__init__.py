@@ -13,7 +13,6 @@ from kgzsl.datasets.photos import Photo, packaged_photos
 from kgzsl.datasets.readers import FeatureSetReader
 from kgzsl.datasets.resolver import FEATURE_SETS, list_feature_sets, read_feature_set
 from kgzsl.datasets.snips import SNIPS_COUNTS, TextSet, read_snips
-from kgzsl.datasets.xlsa17 import Xlsa17
 
 __all__ = [
     "FEATURE_SETS",
@@ -30,7 +29,6 @@ __all__ = [
     "Photo",
     "Split",
     "TextSet",
-    "Xlsa17",
     "all_ids",
     "caltech101_hop_sets",
     "caltech101_unseen",

@@ -100,13 +100,16 @@ class BenchmarkFolder:
         return values
 
     def arrays(self, name: str, *keys: str) -> tuple[np.ndarray, ...]:
-        """Return arrays of an `.npz` file; pickled objects are refused, because unpickling runs code."""
+        """Return arrays of numbers from an `.npz` file; pickled objects are refused, because unpickling runs code."""
         file = self.file(name)
         try:
             with np.load(file, allow_pickle=False) as content:
-                return tuple(content[key] for key in keys)
-        except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+                found = tuple(content[key] for key in keys)
+        except (OSError, EOFError, KeyError, ValueError, TypeError, zlib.error, zipfile.BadZipFile) as error:
             raise SourceError(f"{name} holds the arrays {', '.join(keys)}, without pickles", received=f"{file}: {error}") from error
+        for key, array in zip(keys, found, strict=True):
+            _check_numeric(f"`{key}` of {name}", array)
+        return found
 
     def json(self, name: str) -> dict[str, Any]:
         """Return the object in a JSON file."""
@@ -124,7 +127,7 @@ class BenchmarkFolder:
 
         Raises
         ------
-        SourceError : not such a file, or a needed variable is missing.
+        SourceError : not such a file, or a needed variable is missing or no dense array of numbers.
         """
         from scipy.io import loadmat
 
@@ -139,4 +142,12 @@ class BenchmarkFolder:
         absent = [name for name in needed if name not in content]
         if absent:
             raise SourceError(f"{file.name} has the variables {', '.join(needed)}", received=f"{file} without {', '.join(absent)}")
+        for name in needed:
+            _check_numeric(f"`{name}` of {file.name}", content[name])
         return {name: content[name] for name in (*needed, *optional) if name in content}
+
+
+def _check_numeric(what: str, value: object) -> None:
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf":
+        kind = f"{value.dtype} array" if isinstance(value, np.ndarray) else type(value).__name__
+        raise SourceError(f"{what} is a dense array of real numbers", received=kind)

@@ -56,6 +56,6 @@ def row_positions(numbers: np.ndarray, rows: int, what: str) -> np.ndarray:
 def whole_numbers(numbers: np.ndarray, what: str) -> np.ndarray:
     """Return `numbers` as int64 `[n]`; MATLAB writes whole numbers as doubles, so those are taken too."""
     flat = np.asarray(numbers).reshape(-1)
-    if flat.size == 0 or flat.dtype.kind not in "iuf" or not np.array_equal(flat, np.floor(flat)):
+    if flat.size == 0 or flat.dtype.kind not in "iuf" or not np.isfinite(flat).all() or not np.array_equal(flat, np.floor(flat)):
         raise InvalidInputError(f"{what} are whole numbers, at least one", received=f"{flat.dtype} {flat[:5].tolist()}")
     return flat.astype(np.int64)

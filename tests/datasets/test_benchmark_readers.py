@@ -131,6 +131,15 @@ def pickled(root: Path) -> None:
     np.savez(root / "resnet_logits.npz", X=np.array([{"a": 1}], dtype=object), y=np.array([0]))
 
 
+def words(root: Path) -> None:
+    np.savez(root / "resnet_logits.npz", X=np.array([["a", "b"]] * 6), y=np.array([0, 0, 1, 1, 2, 2]))
+
+
+def an_array_alone(root: Path) -> None:
+    with open(root / "resnet_logits.npz", "wb") as stream:
+        np.save(stream, np.ones((6, 2)))
+
+
 def truncated(root: Path) -> None:
     (root / "resnet_logits.npz").write_bytes((root / "resnet_logits.npz").read_bytes()[:100])
 
@@ -161,6 +170,8 @@ def fewer_images(root: Path) -> None:
         (one_based, InvalidInputError, "0 … 2, counting from 0"),
         (other_order, SourceError, "lies in the folder of its class"),
         (pickled, SourceError, "without pickles"),
+        (words, SourceError, "`X` of resnet_logits.npz is a dense array of real numbers"),
+        (an_array_alone, SourceError, "resnet_logits.npz holds"),
         (truncated, SourceError, "resnet_logits.npz holds"),
         (without_labels, SourceError, "resnet_logits.npz holds"),
         (renumbered, SourceError, "from 1, each number once"),

@@ -189,7 +189,7 @@ class TestPublishedNumbers:
         with pytest.raises(InvalidInputError, match=f"counting from {first}"):
             class_labels(np.array(numbers), SEEN, first=first, what="x")
 
-    @pytest.mark.parametrize("numbers", [[], [0.5], [np.nan], ["1"], [True]])
+    @pytest.mark.parametrize("numbers", [[], [0.5], [np.nan], [np.inf], ["1"], [True]])
     def test_labels_that_are_no_whole_numbers_are_refused(self, numbers: list[Any]) -> None:
         with pytest.raises(InvalidInputError, match="whole numbers"):
             class_labels(np.array(numbers), SEEN, first=1, what="x")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.io import savemat
+from scipy.sparse import csc_array
 
 from kgzsl.datasets import Cub, read_feature_set, read_splits
 from kgzsl.datasets.mat_splits import PUBLISHED
@@ -179,6 +180,14 @@ def constant(split: dict[str, Any], rows: dict[str, Any]) -> None:
     rows["features"][:] = 1
 
 
+def sparse(split: dict[str, Any], rows: dict[str, Any]) -> None:
+    rows["features"] = csc_array(rows["features"])
+
+
+def cells(split: dict[str, Any], rows: dict[str, Any]) -> None:
+    split["att"] = split["att"].astype(object)
+
+
 def no_list(split: dict[str, Any], rows: dict[str, Any]) -> None:
     del split["test_seen_loc"]
 
@@ -205,6 +214,8 @@ def other_names(split: dict[str, Any], rows: dict[str, Any]) -> None:
         (attributes_transposed, "one column per class"),
         (not_a_number, "NaN or infinity in 1 rows: flo#4"),
         (constant, "8189 equal rows"),
+        (sparse, "dense array of real numbers"),
+        (cells, "dense array of real numbers"),
         (no_list, "without test_seen_loc"),
         (no_labels, "without labels"),
         (other_names, "FLO has 102 classes"),
