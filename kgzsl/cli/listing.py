@@ -15,6 +15,7 @@ NOUNS = {
     "classifiers": ("kgzsl.classifiers", "CLASSIFIERS"),
     "backbones": ("kgzsl.features", "BACKBONES"),
     "text-encoders": ("kgzsl.vectors", "TEXT_ENCODERS"),
+    "feature-sets": ("kgzsl.datasets", "FEATURE_SETS"),
 }
 
 

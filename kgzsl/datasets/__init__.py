@@ -1,26 +1,52 @@
-"""Benchmarks on disk: splits with digests, images with class ids."""
+"""Benchmarks on disk: splits with digests, images with class ids, feature rows with class semantics, sentences."""
 
+from kgzsl.datasets.awa import Awa1
 from kgzsl.datasets.base import ImageSet, Split
 from kgzsl.datasets.caltech import caltech101_hop_sets, caltech101_unseen
+from kgzsl.datasets.cub import Cub
 from kgzsl.datasets.descriptions import imagenet_descriptions
+from kgzsl.datasets.feature_set import FeatureSet, check_same_features
 from kgzsl.datasets.imagenet import HOP_COUNTS, all_ids, holdout_folds, hop_sets, hop_split, image_folder, make_folds, samples, train_ids
+from kgzsl.datasets.kzsl import KZSL_COUNTS, kzsl_names, kzsl_split
+from kgzsl.datasets.mat_splits import MatSplits, read_splits
+from kgzsl.datasets.own import OwnFolder
 from kgzsl.datasets.photos import Photo, packaged_photos
+from kgzsl.datasets.readers import FeatureSetReader
+from kgzsl.datasets.resolver import FEATURE_SETS, list_feature_sets, read_feature_set
+from kgzsl.datasets.snips import SNIPS_COUNTS, TextSet, read_snips
 
 __all__ = [
+    "FEATURE_SETS",
     "HOP_COUNTS",
+    "KZSL_COUNTS",
+    "SNIPS_COUNTS",
+    "Awa1",
+    "Cub",
+    "FeatureSet",
+    "FeatureSetReader",
     "ImageSet",
+    "MatSplits",
+    "OwnFolder",
     "Photo",
     "Split",
+    "TextSet",
     "all_ids",
     "caltech101_hop_sets",
     "caltech101_unseen",
+    "check_same_features",
     "holdout_folds",
     "hop_sets",
     "hop_split",
     "image_folder",
     "imagenet_descriptions",
+    "kzsl_names",
+    "kzsl_split",
+    "list_feature_sets",
     "make_folds",
     "packaged_photos",
+    "read_feature_set",
+    "read_snips",
+    "read_splits",
     "samples",
     "train_ids",
 ]
