@@ -62,17 +62,20 @@ class KernelESZSL(FeatureClassifier):
         values, vectors = np.linalg.eigh(self._kernel(self._chosen, self._chosen))
         kept = values > NEGLIGIBLE * values[-1]
         self._root = vectors[:, kept] / np.sqrt(values[kept])
+        self._middle = np.zeros(self._root.shape[1])
+        self._middle = self._map(seen.features).mean(axis=0)
         mapped = SeenData(seen.ids, self._map(seen.features), seen.labels, seen.embeddings)
         self._bilinear = solve_bilinear(mapped.gram(), one_against_all(mapped.sums()), seen.embeddings, self.gamma, self.lam)
 
     def _map(self, features: np.ndarray) -> np.ndarray:
         """Return φ of scaled features, `[rows, directions]`."""
-        mapped: np.ndarray = self._kernel(features.astype(np.float64), self._chosen) @ self._root
+        mapped: np.ndarray = self._kernel(features.astype(np.float64), self._chosen) @ self._root - self._middle
         return mapped
 
     def _take(self, embeddings: np.ndarray) -> None:
-        self._expansion = self._root @ (self._bilinear @ embeddings.T)
+        directions = self._bilinear @ embeddings.T
+        self._expansion, self._offset = self._root @ directions, self._middle @ directions
 
     def _score(self, features: np.ndarray) -> np.ndarray:
-        scores: np.ndarray = self._kernel(features.astype(np.float64), self._chosen) @ self._expansion
+        scores: np.ndarray = self._kernel(features.astype(np.float64), self._chosen) @ self._expansion - self._offset
         return scores
