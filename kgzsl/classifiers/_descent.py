@@ -92,7 +92,7 @@ def lbfgs(parameters: Sequence[torch.Tensor], loss: Callable[[], torch.Tensor], 
 
     before = math.inf
     for step in track(range(0, steps, per_call), description):
-        value = float(optimiser.step(closure).detach())  # the loss before these iterations
+        value = optimiser.step(closure).item()  # the loss before these iterations
         check_loss(value, f"iteration {step}", "scale the features, or strengthen the penalty")
         if before - value <= 1e-9 * abs(value):
             break

@@ -35,7 +35,7 @@ class DEM(PrototypeClassifier):
         epochs: int = 20,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
-        weight_decay: float = 1.0,
+        weight_decay: float = 0.1,
         seed: int = 0,
         device: str | torch.device = "auto",
         distance: str = "euclidean",
@@ -56,7 +56,7 @@ class DEM(PrototypeClassifier):
         self._network = perceptron([embeddings.shape[1], self.hidden, features.shape[1]], generator).to(device)
 
         def loss(batch: torch.Tensor) -> torch.Tensor:
-            return squared_distance(self._network(embeddings)[labels[batch]], features[batch])
+            return squared_distance(self._network(embeddings[labels[batch]]), features[batch])
 
         self.schedule.descend(list(self._network.parameters()), loss, len(features), generator, f"{self.name}: training")
         self._network.cpu()

@@ -40,7 +40,7 @@ class ESZSL(LinearClassifier):
     source = "Romera-Paredes and Torr, An Embarrassingly Simple Approach to Zero-Shot Learning, ICML 2015, section 3"
 
     def __init__(
-        self, *, gamma: float = 1e2, lam: float = 1.0, feature_scaling: str = "standardise", embedding_scaling: str = "centre_l2"
+        self, *, gamma: float = 1e3, lam: float = 1.0, feature_scaling: str = "standardise", embedding_scaling: str = "centre_l2"
     ) -> None:
         super().__init__(feature_scaling=feature_scaling, embedding_scaling=embedding_scaling)
         check_positive(gamma=gamma, lam=lam)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from kgzsl.classifiers._kernels import Kernel, check_kernel
@@ -14,10 +16,11 @@ NEGLIGIBLE = 1e-10
 
 
 class KernelESZSL(FeatureClassifier):
-    """ESZSL on kernel features: `φ(x) = K_LL^{−½} k(L, x)`, exact when every row is a landmark.
+    """ESZSL on centred kernel features: `φ(x) = K_LL^{−½} k(L, x) − mean`, exact when every row is a landmark.
 
-    With all rows as landmarks this is the paper's kernelised solution under the ridge of the kernel's own space; with the
-    linear kernel it is ESZSL. With fewer it is the Nyström approximation (Williams and Seeger, 2001).
+    With all rows as landmarks this is the dual solution under the ridge of the kernel's own space, and with the linear kernel
+    on centred features it is ESZSL; with fewer it is the Nyström approximation. What all rows share is taken away, because
+    an RBF kernel's features are mostly that, and it says nothing about classes.
 
     Parameters
     ----------
@@ -34,7 +37,7 @@ class KernelESZSL(FeatureClassifier):
         self,
         *,
         kernel: str = "rbf",
-        sharpness: float = 0.5,
+        sharpness: float = 0.3,
         gamma: float = 1.0,
         lam: float = 1.0,
         landmarks: int = 2000,
@@ -62,15 +65,10 @@ class KernelESZSL(FeatureClassifier):
         values, vectors = np.linalg.eigh(self._kernel(self._chosen, self._chosen))
         kept = values > NEGLIGIBLE * values[-1]
         self._root = vectors[:, kept] / np.sqrt(values[kept])
-        self._middle = np.zeros(self._root.shape[1])
-        self._middle = self._map(seen.features).mean(axis=0)
-        mapped = SeenData(seen.ids, self._map(seen.features), seen.labels, seen.embeddings)
-        self._bilinear = solve_bilinear(mapped.gram(), one_against_all(mapped.sums()), seen.embeddings, self.gamma, self.lam)
-
-    def _map(self, features: np.ndarray) -> np.ndarray:
-        """Return φ of scaled features, `[rows, directions]`."""
-        mapped: np.ndarray = self._kernel(features.astype(np.float64), self._chosen) @ self._root - self._middle
-        return mapped
+        mapped = self._kernel(seen.features.astype(np.float64), self._chosen) @ self._root
+        self._middle = mapped.mean(axis=0)
+        centred = replace(seen, features=mapped - self._middle)
+        self._bilinear = solve_bilinear(centred.gram(), one_against_all(centred.sums()), seen.embeddings, self.gamma, self.lam)
 
     def _take(self, embeddings: np.ndarray) -> None:
         directions = self._bilinear @ embeddings.T

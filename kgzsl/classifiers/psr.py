@@ -49,7 +49,7 @@ class PSR(PrototypeClassifier):
         epochs: int = 20,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
-        weight_decay: float = 1.0,
+        weight_decay: float = 0.1,
         seed: int = 0,
         device: str | torch.device = "auto",
         distance: str = "euclidean",

@@ -35,9 +35,9 @@ class SynC(LinearClassifier):
     def __init__(
         self,
         *,
-        sigma: float = 0.5,
-        lam: float = 0.01,
-        loss: str = "one_vs_other",
+        sigma: float = 2.0,
+        lam: float = 1.0,
+        loss: str = "crammer_singer",
         steps: int = 60,
         device: str | torch.device = "auto",
         feature_scaling: str = "standardise",

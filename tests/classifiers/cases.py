@@ -71,7 +71,6 @@ class ClassifierCase:
         truth = np.array([halves[1].index(few.labels[n]) for n in hidden])
         greater, equal = rank_bounds(fitted.scores(few.matrix[hidden])[:, columns], truth)
         share = (greater + (equal - 1) / 2).mean() / (len(columns) - 1)
-        print(self.name, "SHARE", share)
         assert share < 1 / 3
 
     def test_permuted_classes_permute_the_scores(self, fitted, weights, few, halves, embeddings):

@@ -14,6 +14,9 @@ from kgzsl.errors import InvalidInputError
 from kgzsl.matrices import ClassEmbeddings
 
 RANKING = {"epochs": 20, "batch_size": 32, "device": "cpu"}
+LANDMARKS = {"landmarks": 150}
+INJECTION = {"epochs": 30, "hidden": 128, "latent": 64, "learning_rate": 3e-3, "device": "cpu"}
+CPU = {"device": "cpu"}
 NETWORK = {"epochs": 30, "batch_size": 32, "hidden": 64, "device": "cpu"}
 
 
@@ -42,7 +45,7 @@ class TestGaussianPrototype(FeatureClassifierCase):
 
 class TestKernelESZSL(FeatureClassifierCase):
     name = "kernel_eszsl"
-    settings = {"landmarks": 150}
+    settings = LANDMARKS
 
 
 class TestPSR(FeatureClassifierCase):
@@ -65,12 +68,12 @@ class TestSJE(FeatureClassifierCase):
 
 class TestSoftmaxConSE(FeatureClassifierCase):
     name = "softmax_conse"
-    settings = {"device": "cpu"}
+    settings = CPU
 
 
 class TestSynC(FeatureClassifierCase):
     name = "sync"
-    settings = {"device": "cpu"}
+    settings = CPU
 
 
 class TestConSE(WeightClassifierCase):
@@ -79,7 +82,7 @@ class TestConSE(WeightClassifierCase):
 
 class TestICIS(WeightClassifierCase):
     name = "icis"
-    settings = {"epochs": 30, "hidden": 128, "latent": 64, "device": "cpu"}
+    settings = INJECTION
 
 
 class TestWeightRegression(WeightClassifierCase):
