@@ -70,8 +70,9 @@ class Minibatches:
                 value.backward()
                 optimiser.step()
                 total += value.detach()
-            check_loss(float(total), f"epoch {epoch}", "lower the learning rate")
+            check_loss(total.item(), f"epoch {epoch}", "lower the learning rate")
             pace.step()
+        check_parameters(parameters, "lower the learning rate")
 
 
 def lbfgs(parameters: Sequence[torch.Tensor], loss: Callable[[], torch.Tensor], steps: int, description: str) -> None:
@@ -97,9 +98,16 @@ def lbfgs(parameters: Sequence[torch.Tensor], loss: Callable[[], torch.Tensor], 
         if before - value <= 1e-9 * abs(value):
             break
         before = value
+    check_parameters(parameters, "scale the features, or strengthen the penalty")
 
 
 def check_loss(value: float, when: str, remedy: str) -> None:
     """Raise DivergedError unless the loss `value` is finite."""
     if not math.isfinite(value):
         raise DivergedError("the training loss must stay finite", received=f"{value} at {when}", remedy=remedy)
+
+
+def check_parameters(parameters: Sequence[torch.Tensor], remedy: str) -> None:
+    """Raise DivergedError unless what was learned is finite: the last step's loss is never seen."""
+    if not all(bool(torch.isfinite(p).all()) for p in parameters):
+        raise DivergedError("what is learned must stay finite", received="NaN or infinity after the last step", remedy=remedy)

@@ -20,8 +20,8 @@ class Kernel:
 
     def __init__(self, name: str, sharpness: float, rows: np.ndarray) -> None:
         self.name, self.sharpness = check_kernel(name), sharpness
-        spread = float(((rows - rows.mean(axis=0)) ** 2).sum(axis=1).mean())
-        #: The mean squared distance of two rows is twice their mean squared distance from the mean.
+        spread = float(rows.var(axis=0, dtype=np.float64).sum())
+        #: s; the mean squared distance of two rows is twice their mean squared distance from the mean.
         self.scale = 2 * spread
 
     def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:

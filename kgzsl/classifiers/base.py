@@ -42,6 +42,7 @@ class Classifier(ABC):
 
     def blocks(self, features: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield `(rows, scores[rows, classes])` in blocks of bounded size."""
+        check_fitted(self.classes)
         size = max(1, BLOCK_VALUES // max(1, features.shape[-1], self.row_values()))
         for start in range(0, len(features), size):
             rows = slice(start, min(start + size, len(features)))

@@ -83,7 +83,8 @@ class FeatureClassifier(Classifier):
 
         Raises
         ------
-        InvalidInputError : rows and labels disagree, NaN, constant features, one class only, or an embedding of zeros.
+        InvalidInputError : rows and labels disagree, NaN, constant features, one class only, an embedding of
+            zeros, or equal embeddings of all seen classes.
         UnknownNameError : a label has no embedding.
         DivergedError : training produced numbers that are not finite.
         """
@@ -195,6 +196,11 @@ def check_training(features: np.ndarray, labels: Sequence[str], embeddings: Clas
             "every class needs an embedding with a direction",
             received=f"{len(empty)} rows of zeros: {first_five(empty)}",
             remedy="leave those classes out, or give them a vector",
+        )
+    known = embeddings.rows(ids)
+    if (known == known[0]).all():
+        raise InvalidInputError(
+            "the embeddings of seen classes must differ", received=f"{len(ids)} equal embeddings", remedy="check where they come from"
         )
     return ids
 

@@ -61,7 +61,7 @@ class KernelESZSL(FeatureClassifier):
         if rows > self.landmarks:
             chosen = np.sort(np.random.default_rng(self.seed).choice(rows, self.landmarks, replace=False))
         self._chosen = seen.features[chosen].astype(np.float64)
-        self._kernel = Kernel(self.kernel, self.sharpness, self._chosen)
+        self._kernel = Kernel(self.kernel, self.sharpness, seen.features)
         values, vectors = np.linalg.eigh(self._kernel(self._chosen, self._chosen))
         kept = values > NEGLIGIBLE * values[-1]
         self._root = vectors[:, kept] / np.sqrt(values[kept])

@@ -55,9 +55,9 @@ class Prototype(PrototypeClassifier):
     def __init__(
         self,
         *,
-        lam: float = 0.1,
+        lam: float = 0.03,
         kernel: str = "rbf",
-        sharpness: float = 1.0,
+        sharpness: float = 0.3,
         distance: str = "euclidean",
         feature_scaling: str = "standardise",
         embedding_scaling: str = "centre_l2",
@@ -89,10 +89,10 @@ class GaussianPrototype(LinearClassifier):
     def __init__(
         self,
         *,
-        shrinkage: float = 0.1,
-        lam: float = 0.1,
+        shrinkage: float = 0.5,
+        lam: float = 0.03,
         kernel: str = "rbf",
-        sharpness: float = 1.0,
+        sharpness: float = 0.3,
         feature_scaling: str = "standardise",
         embedding_scaling: str = "centre_l2",
     ) -> None:

@@ -8,6 +8,8 @@ from kgzsl.classifiers.features import FeatureClassifier, SeenData, check_positi
 from kgzsl.classifiers.scaling import unit
 from kgzsl.errors import InvalidInputError
 
+#: Eigenvalues below this share of the largest are rounding.
+NEGLIGIBLE = 1e-10
 #: What is compared with what, by cosine.
 DIRECTIONS = ("feature_to_semantic", "semantic_to_feature")
 
@@ -43,10 +45,8 @@ class SAE(FeatureClassifier):
         self.lam, self.direction = lam, direction
 
     def _learn(self, seen: SeenData) -> None:
-        from scipy.linalg import solve_sylvester
-
         codes = seen.embeddings.T @ (seen.counts[:, None] * seen.embeddings)
-        self._encoder = solve_sylvester(codes, self.lam * seen.gram(), (1 + self.lam) * seen.embeddings.T @ seen.sums())
+        self._encoder = solve_symmetric_sylvester(codes, self.lam * seen.gram(), (1 + self.lam) * seen.embeddings.T @ seen.sums())
 
     def _take(self, embeddings: np.ndarray) -> None:
         self._directions = unit(embeddings if self.direction == DIRECTIONS[0] else embeddings @ self._encoder).astype(np.float32)
@@ -55,3 +55,16 @@ class SAE(FeatureClassifier):
         rows = features @ self._encoder.T.astype(np.float32) if self.direction == DIRECTIONS[0] else features
         cosines: np.ndarray = unit(rows) @ self._directions.T
         return cosines
+
+
+def solve_symmetric_sylvester(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Return the smallest W with `A W + W B = C`, `[m, n]`, for symmetric A `[m, m]` and B `[n, n]` without negative eigenvalues.
+
+    Where an eigenvalue of A and one of B are both 0 the data say nothing, and W gets nothing. `scipy.linalg.solve_sylvester`
+    divides rounding by rounding there, which happens with fewer rows than columns and fewer classes than attributes.
+    """
+    (of_a, left), (of_b, right) = np.linalg.eigh(a), np.linalg.eigh(b)
+    sums = of_a[:, None] + of_b
+    known = sums > NEGLIGIBLE * (of_a[-1] + of_b[-1])
+    solved: np.ndarray = left @ np.where(known, (left.T @ c @ right) / np.where(known, sums, 1.0), 0.0) @ right.T
+    return solved

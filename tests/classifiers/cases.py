@@ -122,6 +122,8 @@ class ClassifierCase:
     def test_scores_before_fit_are_refused(self, few):
         with pytest.raises(InvalidInputError, match="fit"):
             self.make().scores(few.matrix)
+        with pytest.raises(InvalidInputError, match="fit"):
+            next(self.make().blocks(few.matrix))
 
     def test_an_embedding_of_zeros_is_refused(self, weights, few, halves, embeddings):
         empty = np.array(embeddings.matrix)
@@ -171,6 +173,16 @@ class FeatureClassifierCase(ClassifierCase):
         features, labels = training(few, halves[0])
         features = np.hstack([features, np.full((len(features), 1), 0.1, dtype=np.float32)])
         assert np.isfinite(self.make().fit(features, labels, embeddings).scores(features)).all()
+
+    def test_one_row_per_class_is_enough(self, few, halves, embeddings):
+        features, labels = training(few, halves[0])
+        alone = self.make().fit(features[: len(halves[0])], labels[: len(halves[0])], embeddings)
+        assert alone.seen == tuple(sorted(halves[0])) and np.isfinite(alone.scores(few.matrix)).all()
+
+    def test_equal_embeddings_are_refused(self, few, halves, embeddings):
+        equal = ClassEmbeddings(embeddings.ids, np.tile(embeddings.matrix[:1], (len(embeddings), 1)))
+        with pytest.raises(InvalidInputError, match="differ"):
+            self.make().fit(*training(few, halves[0]), equal)
 
     def test_a_label_without_an_embedding_is_refused(self, few, halves, embeddings):
         with pytest.raises(UnknownNameError, match=halves[0][0]):

@@ -5,13 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from classifiers.cases import training
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import solve_sylvester
 from scipy.stats import multivariate_normal
 
 from kgzsl.classifiers import ESZSL, SAE, ConSE, DeViSE, GaussianPrototype, KernelESZSL, Prototype, SoftmaxConSE, SynC
+from kgzsl.classifiers.sae import solve_symmetric_sylvester
 from kgzsl.classifiers.scaling import SCALINGS, Scaling
 from kgzsl.classifiers.softmax import softmax_regression
 from kgzsl.errors import DivergedError, InvalidInputError
 from kgzsl.matrices import ClassEmbeddings, Features
+from kgzsl.metrics.ranking import rank_bounds
 
 PLAIN = {"feature_scaling": "none", "embedding_scaling": "none"}
 
@@ -74,9 +79,27 @@ def test_sae_minimises_the_papers_objective(small, lam, direction):
     agree(SAE(lam=lam, direction=direction, **PLAIN).fit(*small).scores(small[0]), cosine)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 6))
+def test_the_symmetric_sylvester_equation_is_scipys(seed, m, n):
+    rng = np.random.default_rng(seed)
+    p, q, c = rng.standard_normal((m + 3, m)), rng.standard_normal((n + 3, n)), rng.standard_normal((m, n))
+    agree(solve_symmetric_sylvester(p.T @ p, q.T @ q, c), solve_sylvester(p.T @ p, q.T @ q, c))
+
+
+def test_sae_survives_fewer_rows_than_columns_and_fewer_classes_than_attributes(world, halves):
+    """118 rows of 1,280 columns and 384 attributes: both sides of the equation are singular; hidden classes are still found."""
+    axis = halves[0] + halves[1]
+    embeddings = ClassEmbeddings(axis, world.vectors.rows(axis))
+    fitted = SAE().fit(world.weights.select(halves[0]).weight, halves[0], embeddings)
+    scores = fitted.scores(world.weights.select(halves[1]).weight)[:, len(halves[0]) :]
+    greater, _ = rank_bounds(scores, np.arange(len(halves[1])))
+    assert greater.mean() < len(halves[1]) / 5
+
+
 def test_kernel_eszsl_with_a_linear_kernel_is_eszsl(small):
-    settings = {"gamma": 0.7, "lam": 0.3, "feature_scaling": "standardise"}
-    agree(KernelESZSL(kernel="linear", **settings).fit(*small).scores(small[0]), ESZSL(**settings).fit(*small).scores(small[0]), 1e-5)
+    ridges = {"gamma": 0.7, "lam": 0.3, "feature_scaling": "standardise"}
+    agree(KernelESZSL(kernel="linear", **ridges).fit(*small).scores(small[0]), ESZSL(**ridges).fit(*small).scores(small[0]), 1e-5)
 
 
 def test_kernel_eszsl_is_the_dual_solution(small):
@@ -182,7 +205,7 @@ def test_scaling_takes_its_statistics_from_the_rows_it_is_made_of(small, name):
 
 
 @pytest.mark.parametrize(
-    ("cls", "settings"),
+    ("cls", "wrong"),
     [
         (ESZSL, {"gamma": 0}),
         (ESZSL, {"lam": float("inf")}),
@@ -200,9 +223,9 @@ def test_scaling_takes_its_statistics_from_the_rows_it_is_made_of(small, name):
         (DeViSE, {"learning_rate": float("nan")}),
     ],
 )
-def test_a_setting_out_of_range_is_refused_at_once(cls, settings):
+def test_a_setting_out_of_range_is_refused_at_once(cls, wrong):
     with pytest.raises(InvalidInputError):
-        cls(**settings)
+        cls(**wrong)
 
 
 def test_training_that_diverges_says_so_and_leaves_no_classifier(small):
