@@ -33,7 +33,7 @@ class SAE(FeatureClassifier):
     def __init__(
         self,
         *,
-        lam: float = 0.1,
+        lam: float = 0.03,
         direction: str = "semantic_to_feature",
         feature_scaling: str = "standardise",
         embedding_scaling: str = "centre_l2",
