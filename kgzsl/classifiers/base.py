@@ -1,4 +1,4 @@
-"""What every classifier is: class embeddings + seen classes' weights → scores of features."""
+"""What every classifier is: class embeddings + what is known of the seen classes → scores of features."""
 
 from __future__ import annotations
 
@@ -18,16 +18,13 @@ BLOCK_VALUES = 32 * 2**20
 class Classifier(ABC):
     """Scores features against classes, seen or not.
 
+    A `WeightClassifier` is fitted on the seen classes' weights, a `FeatureClassifier` on their labelled features.
     After `fit`, `classes` holds the ids on the class axis of `scores`.
     """
 
     name: ClassVar[str]
     source: ClassVar[str]
     classes: tuple[str, ...] = ()
-
-    @abstractmethod
-    def fit(self, seen: ClassifierWeights, embeddings: ClassEmbeddings) -> Self:
-        """Learn from the seen classes' weights `[seen, features + 1]`; score the classes of `embeddings` `[classes, dim]`."""
 
     @abstractmethod
     def scores(self, features: np.ndarray) -> np.ndarray:
@@ -45,10 +42,19 @@ class Classifier(ABC):
 
     def blocks(self, features: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield `(rows, scores[rows, classes])` in blocks of bounded size."""
+        check_fitted(self.classes)
         size = max(1, BLOCK_VALUES // max(1, features.shape[-1], self.row_values()))
         for start in range(0, len(features), size):
             rows = slice(start, min(start + size, len(features)))
             yield rows, self.scores(features[rows])
+
+
+class WeightClassifier(Classifier):
+    """A classifier that knows the seen classes by a backbone's own classifier weights, without any image."""
+
+    @abstractmethod
+    def fit(self, seen: ClassifierWeights, embeddings: ClassEmbeddings) -> Self:
+        """Learn from the seen classes' weights `[seen, features + 1]`; score the classes of `embeddings` `[classes, dim]`."""
 
 
 def check_features(features: np.ndarray, columns: int) -> None:
@@ -64,4 +70,4 @@ def check_features(features: np.ndarray, columns: int) -> None:
 def check_fitted(classes: Sequence[str]) -> None:
     """Raise InvalidInputError when a classifier has no classes yet."""
     if not classes:
-        raise InvalidInputError("a classifier scores after fit", remedy="call fit(seen, embeddings) first")
+        raise InvalidInputError("a classifier scores after fit", remedy="call its fit first")

@@ -6,13 +6,13 @@ from typing import Self
 
 import numpy as np
 
-from kgzsl.classifiers.base import Classifier, check_features, check_fitted
+from kgzsl.classifiers.base import WeightClassifier, check_features, check_fitted
 from kgzsl.encoders.base import unit_rows
 from kgzsl.errors import IncompatibleError, InvalidInputError
 from kgzsl.matrices import ClassEmbeddings, ClassifierWeights
 
 
-class WeightRegression(Classifier):
+class WeightRegression(WeightClassifier):
     """Cosine between [feature, 1] and [weight, bias]; seen classes keep their own weights.
 
     An encoder fitted on L2-normalised `[weight, bias]` rows embeds a class **as** its classifier. Rows of seen

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kgzsl.classifiers import CLASSIFIERS, Classifier, WeightRegression
+from kgzsl.classifiers import CLASSIFIERS, Classifier, WeightRegression, weight_classifier
 from kgzsl.encoders import ENCODERS, Encoder
 from kgzsl.errors import InvalidInputError, UnknownNameError
 from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Vectors
@@ -46,7 +46,7 @@ def conse_method(knowledge: Knowledge, settings: Mapping[str, Any] | None = None
     def fit(seen: Sequence[str], candidates: Sequence[str]) -> Classifier:
         axis = list(dict.fromkeys([*candidates, *seen]))
         embeddings = ClassEmbeddings(tuple(axis), knowledge.vectors.rows(axis), knowledge.vectors.meta)
-        classifier = CLASSIFIERS.make("conse", settings).fit(knowledge.weights.select(seen), embeddings)
+        classifier = weight_classifier("conse", settings).fit(knowledge.weights.select(seen), embeddings)
         return Restricted(classifier, candidates) if len(axis) > len(candidates) else classifier
 
     return fit
@@ -105,11 +105,6 @@ class Restricted(Classifier):
         self._classifier = classifier
         self._columns = positions(classes, classifier.classes, "the classifier")
         self.classes = tuple(classes)
-
-    def fit(self, seen: ClassifierWeights, embeddings: ClassEmbeddings) -> Restricted:
-        """Fit the classifier behind this one."""
-        self._classifier.fit(seen, embeddings)
-        return self
 
     def row_values(self) -> int:
         return self._classifier.row_values()  # which scores all its classes first
