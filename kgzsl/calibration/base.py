@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar, Self
 
@@ -51,6 +51,10 @@ class ScoredRows:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def take(self, rows: np.ndarray) -> Self:
+        """Return the rows at the positions `rows`, in that order."""
+        return replace(self, scores=self.scores[rows], features=None if self.features is None else self.features[rows])
+
     @cached_property
     def is_seen(self) -> np.ndarray:
         """True at the columns of seen classes, bool `[classes]`."""
@@ -97,6 +101,11 @@ class HeldOut(ScoredRows):
                 received=f"{len(self.labels):,} labels, {len(self.scores):,} rows",
             )
         _ = self.truth
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Return the rows at the positions `rows`, in that order, with their labels."""
+        features = None if self.features is None else self.features[rows]
+        return replace(self, scores=self.scores[rows], features=features, labels=tuple(self.labels[i] for i in rows))
 
     @cached_property
     def truth(self) -> np.ndarray:

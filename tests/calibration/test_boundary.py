@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from calibration.scored import names
 
 from kgzsl.calibration import Boundary, HeldOut, ScoredRows
 from kgzsl.errors import InvalidInputError, UnknownNameError
 from kgzsl.matrices import IdMatrix
-
-from .conftest import names
 
 
 def clusters(seed: int, *, classes: int = 6, seen: int = 4, per_class: int = 40, dim: int = 8) -> tuple[HeldOut, IdMatrix]:
@@ -67,7 +66,7 @@ def test_classes_with_few_or_no_rows_share_the_radius_of_all() -> None:
     held_out, prototypes = clusters(3)
     keep = [i for i, label in enumerate(held_out.labels) if label not in ("t:001", "t:002")]
     keep += [i for i, label in enumerate(held_out.labels) if label == "t:001"][:3]  # and none of t:002
-    fewer = HeldOut(held_out.classes, held_out.seen, held_out.scores[keep], held_out.features[keep], labels=tuple(held_out.labels[i] for i in keep))
+    fewer = held_out.take(np.array(keep))
     radii = Boundary(prototypes=prototypes).fit(fewer).radii
     assert radii[1] == radii[2] != radii[0] and np.isfinite(radii).all()
 
@@ -87,8 +86,5 @@ def test_what_is_wrong_is_refused() -> None:
         Boundary(prototypes=IdMatrix(("t:000",), np.zeros((1, 8))))
     with pytest.raises(UnknownNameError, match="prototypes"):
         Boundary(prototypes=prototypes.select(names(2))).fit(held_out)
-    unseen = [i for i in range(len(held_out)) if not held_out.is_seen[held_out.truth[i]]]
     with pytest.raises(InvalidInputError, match="rows of seen classes"):
-        Boundary(prototypes=prototypes).fit(
-            HeldOut(held_out.classes, held_out.seen, held_out.scores[unseen], held_out.features[unseen], labels=tuple(held_out.labels[i] for i in unseen))
-        )
+        Boundary(prototypes=prototypes).fit(held_out.take(np.flatnonzero(~held_out.is_seen[held_out.truth])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from calibration.scored import biased_rows, names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -13,8 +14,6 @@ from kgzsl.calibration import COSMO, HeldOut, JointScores, ScoredRows, evaluate,
 from kgzsl.calibration.cosmo import combine, fit_gate
 from kgzsl.errors import InvalidInputError
 from kgzsl.metrics import harmonic_mean
-
-from .conftest import biased_rows, names
 
 
 def per_class_h(rows: HeldOut, answers: tuple[str, ...]) -> float:
@@ -27,7 +26,11 @@ def per_class_h(rows: HeldOut, answers: tuple[str, ...]) -> float:
 
 
 @settings(deadline=None)
-@given(arrays(float, (4, 3), elements=st.floats(-5, 5)), arrays(float, (4, 2), elements=st.floats(-5, 5)), arrays(float, 4, elements=st.floats(0, 1)))
+@given(
+    arrays(float, (4, 3), elements=st.floats(-5, 5)),
+    arrays(float, (4, 2), elements=st.floats(-5, 5)),
+    arrays(float, 4, elements=st.floats(0, 1)),
+)
 def test_the_mixture_equals_a_slow_loop_and_sums_to_one(a: np.ndarray, b: np.ndarray, gate: np.ndarray) -> None:
     seen, unseen = softmax(a), softmax(b)
     found = combine(seen, unseen, gate)
@@ -95,9 +98,8 @@ def test_fewer_classes_than_the_gate_looks_at_and_constant_scores() -> None:
 
 def test_one_kind_of_rows_is_refused() -> None:
     rows = biased_rows(0)
-    seen_only = np.flatnonzero(rows.is_seen[rows.truth])
     with pytest.raises(InvalidInputError, match="treated as unseen"):
-        COSMO().fit(HeldOut(rows.classes, rows.seen, rows.scores[seen_only], labels=tuple(rows.labels[i] for i in seen_only)))
+        COSMO().fit(rows.take(np.flatnonzero(rows.is_seen[rows.truth])))
     with pytest.raises(InvalidInputError, match="classes of both kinds"):
         COSMO().fit(rows).decide(ScoredRows(rows.classes, rows.classes, rows.scores))
     with pytest.raises(InvalidInputError, match="after fit"):

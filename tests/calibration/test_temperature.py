@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from calibration.scored import biased_rows, names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
@@ -13,8 +14,6 @@ from kgzsl.calibration import HeldOut, ScoredRows, Temperature, TemperatureBias,
 from kgzsl.calibration.temperature import fit_temperature
 from kgzsl.errors import InvalidInputError, UnknownNameError
 from kgzsl.metrics import expected_calibration_error, negative_log_likelihood
-
-from .conftest import biased_rows, names
 
 
 def slow_loss(scores: np.ndarray, truth: np.ndarray, temperature: float) -> float:
@@ -32,7 +31,8 @@ def test_the_temperature_minimises_a_slow_loss_at_any_scale(seed: int, scale: fl
     truth = rng.integers(5, size=60)
     scores = scale * (rng.normal(size=(60, 5)) + np.eye(5)[truth] - 3)
     found = fit_temperature(scores, truth)
-    best = optimize.minimize_scalar(lambda t: slow_loss(scores, truth, np.exp(t)), bounds=(np.log(scale) - 4, np.log(scale) + 4), method="bounded")
+    middle = np.log(scale)
+    best = optimize.minimize_scalar(lambda t: slow_loss(scores, truth, np.exp(t)), bounds=(middle - 4, middle + 4), method="bounded")
     assert slow_loss(scores, truth, found) <= best.fun + 1e-7
 
 
@@ -64,7 +64,9 @@ def test_the_bias_equals_an_unpenalised_logistic_regression_of_two_classes() -> 
     held_out = HeldOut(names(2), names(1), np.stack([margin, np.zeros(400)], axis=1), labels=tuple(names(2)[i] for i in truth))
     ours = TemperatureBias().fit(held_out)
     theirs = LogisticRegression(C=1e9, tol=1e-10).fit(margin[:, None], truth == 0)
-    assert 1 / ours.temperature == pytest.approx(theirs.coef_[0, 0], rel=1e-3) and -ours.bias == pytest.approx(theirs.intercept_[0], rel=1e-3)
+    assert 1 / ours.temperature == pytest.approx(theirs.coef_[0, 0], rel=1e-3) and -ours.bias == pytest.approx(
+        theirs.intercept_[0], rel=1e-3
+    )
 
 
 def test_the_bias_takes_the_seen_classes_advantage_away() -> None:
