@@ -74,7 +74,8 @@ class BackOff(Calibration):
 
     Parameters
     ----------
-    view : directed hypernym view; the hierarchy above the scored classes is read from it.
+    view : directed hypernym view, `graphs.rooted` where the graph has several tops; the hierarchy above the scored classes is
+        read from it.
     error : α, the error rate that is allowed, in 0…1.
     risk : δ of `control="probability"`, in 0…1.
     control : see above.
@@ -128,6 +129,7 @@ class BackOff(Calibration):
         hierarchy = self.hierarchy(held_out.classes)
         nodes, mass = self._ladder(hierarchy, held_out.scores[rows])
         wrong = ~hierarchy.covers(nodes, np.broadcast_to(held_out.truth[rows][:, None], nodes.shape))
+        wrong[:, 1:] &= mass[:, 1:] > mass[:, :-1]  # else no threshold leads to that node
         worst = np.sort(np.where(wrong, mass, -np.inf).max(axis=1))[::-1]
         # just above the first row that would be one error too many
         self.threshold = float(max(0.0, np.nextafter(worst[allowed], np.inf))) if allowed < len(worst) else 0.0

@@ -54,7 +54,7 @@ class Distances:
             raise InvalidInputError(
                 "a distance is a number ≥ 0 between every candidate and every observed class",
                 received=f"none for {int(bad.sum()):,} candidates: {first_five(self.candidates[i] for i in np.flatnonzero(bad))}",
-                remedy="leave out classes without a path, or take a view whose relations connect them",
+                remedy="leave out classes without a path, or connect them: graphs.rooted(directed(graph))",
             )
 
     @cached_property

@@ -15,6 +15,29 @@ from kgzsl.graphs.views import View
 from kgzsl.ids import check_unique, positions
 
 
+#: The node that `rooted` adds.
+ROOT = "kgzsl:anything"
+
+
+def rooted(view: View) -> View:
+    """Return the directed view with one more node, `kgzsl:anything`, above every node without a parent.
+
+    Graphs of published benchmarks have several tops (ImageNet's has 298), and classes below different ones have neither a
+    common ancestor nor a path between them. A node whose ancestors are a cycle gets no parent.
+
+    Raises
+    ------
+    InvalidInputError : the view has several matrices, or the node already.
+    """
+    adjacency = single_adjacency(view)
+    if ROOT in view.ids:
+        raise InvalidInputError(f"a view is given the root {ROOT} once", received=view.name)
+    tops = np.flatnonzero(np.diff(adjacency.indptr) == 0)
+    above = sparse.csr_matrix((np.ones(len(tops), dtype=np.float32), (tops, np.zeros(len(tops), dtype=np.int64))), shape=(len(view.ids), 1))
+    grown = sparse.block_array([[adjacency, above], [None, sparse.csr_matrix((1, 1), dtype=np.float32)]], format="csr")
+    return View((*view.ids, ROOT), (sparse.csr_matrix(grown),), f"rooted {view.name}", view.graph_digest)
+
+
 def single_adjacency(view: View) -> sparse.csr_matrix:
     """Return the one adjacency matrix of a view; raise InvalidInputError when it has several, one per hop distance."""
     if len(view.adjacency) != 1:
@@ -87,7 +110,7 @@ class Hierarchy:
             raise InvalidInputError(
                 "a hierarchy has a node above all its classes",
                 received=f"{len(classes):,} classes; the widest node covers {int(below.max()):,}",
-                remedy="leave out the classes outside the main hierarchy, or take a relation with a common root",
+                remedy="give the view a common root: graphs.rooted(view)",
             )
         root = top[np.argmax(generations[np.searchsorted(kept, top)])]
         # in a graph with several tops, what leads only past the root to another one would have no depth

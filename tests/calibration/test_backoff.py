@@ -94,6 +94,41 @@ def test_the_threshold_is_the_lowest_that_the_errors_allow(control: str) -> None
     assert errors() > allowed
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_with_several_parents_the_threshold_counts_the_rows_that_are_ever_wrong(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    edges = random_tree(rng, 14) + [(int(a), int(b)) for a, b in rng.integers(1, 14, size=(9, 2)) if a > b]
+    classes = tuple(names(14)[c] for c in sorted(rng.choice(14, size=7, replace=False)))
+    truth = rng.integers(7, size=30)
+    rows = HeldOut(classes, (), rng.normal(size=(30, 7)) + np.eye(7)[truth], labels=tuple(classes[i] for i in truth))
+    calibration = BackOff(view=directed(graph_of(14, edges)), error=0.3, control="expectation", temperature=1.0).fit(rows)
+    allowed, found = calibration.allowed, calibration.threshold
+    hierarchy = calibration.hierarchy(classes)
+    masses = np.unique(np.round(softmax(rows.scores) @ hierarchy.cover.toarray().astype(float), 12))
+    ever = np.zeros(30, dtype=bool)
+    lowest = np.inf
+    for threshold in masses[::-1]:  # from strict to loose: answers change at these numbers only
+        calibration.threshold = float(threshold)
+        answers = calibration.decide(rows).ids
+        ever |= [back_off_metrics(hierarchy, [a], [b])["error"] == 1 for a, b in zip(answers, rows.labels, strict=True)]
+        if ever.sum() > allowed:
+            break
+        lowest = threshold
+    # the loosest threshold before one row too many has been wrong, up to the gap between two masses
+    assert lowest >= found if np.isfinite(lowest) else found > masses[-1]
+    assert ever.sum() <= allowed or found > threshold
+
+
+def test_a_node_at_the_threshold_passes() -> None:
+    view, classes = directed(graph_of(3, [(1, 0), (2, 0)])), names(3)[1:]
+    calibration = BackOff(view=view, temperature=1.0)
+    rows = ScoredRows(classes, (), np.zeros((1, 2)))
+    for threshold, answer in ((0.5, "t:001"), (np.nextafter(0.5, 1), "t:000")):
+        calibration.threshold = threshold
+        assert calibration.decide(rows).ids == (answer,)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("error", [0.1, 0.3])
 def test_the_error_stays_below_the_chosen_rate_on_fresh_rows(error: float) -> None:

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.linear_model import LogisticRegression
 
 from kgzsl.calibration import COSMO, HeldOut, JointScores, ScoredRows, evaluate, softmax
-from kgzsl.calibration.cosmo import combine, fit_gate
+from kgzsl.calibration.cosmo import SMOOTHINGS, SOFTNESSES, combine, fit_gate
 from kgzsl.errors import InvalidInputError
 from kgzsl.metrics import harmonic_mean
 
@@ -76,6 +76,19 @@ def test_it_undoes_the_bias_towards_seen_classes() -> None:
     decided = calibration.decide(fresh)
     assert per_class_h(fresh, decided.ids) > plain + 0.2
     np.testing.assert_allclose(decided.scores.sum(axis=1), 1)
+
+
+def test_no_threshold_softness_or_smoothing_does_better_on_the_held_out_rows() -> None:
+    for seed, shift in ((0, 4.0), (1, -4.0)):
+        rows = biased_rows(seed, rows=200, shift=shift)
+        calibration = COSMO().fit(rows)
+        chosen = per_class_h(rows, calibration.decide(rows).ids)
+        found = []
+        for calibration.smoothing in SMOOTHINGS:
+            for calibration.softness in SOFTNESSES:
+                for calibration.threshold in np.linspace(-6, 6, 25):
+                    found.append(per_class_h(rows, calibration.decide(rows).ids))
+        assert chosen >= max(found) - 0.02 and chosen > min(found) + 0.2
 
 
 def test_experts_need_not_share_a_scale() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgzsl.errors import InvalidInputError, UnknownNameError
-from kgzsl.graphs import Distances, Hierarchy, ancestors, directed, shortest_paths, undirected
+from kgzsl.graphs import Distances, Hierarchy, ancestors, directed, rooted, shortest_paths, undirected
 from kgzsl.testing.graphs import graph_of
 
 NODES = 9
@@ -90,6 +90,14 @@ def test_cycles_and_several_tops_end() -> None:
     assert (found.depths >= 0).all() and found.depths.max() <= 2
 
 
+def test_fewer_classes_below_come_before_more_generations_above() -> None:
+    # class 5 is under 1, which covers it alone, and under the deeper 4, which covers 6 too
+    found = Hierarchy.of_view(
+        directed(graph_of(8, [(1, 0), (2, 0), (3, 2), (4, 3), (5, 1), (5, 4), (6, 4), (7, 0)])), [name(k) for k in (5, 6, 7)]
+    )
+    assert [found.nodes[i] for i in found.paths[0]] == [name(k) for k in (5, 1, 4, 3, 2, 0)]
+
+
 def test_specificity_runs_from_the_root_to_a_leaf() -> None:
     found = Hierarchy.of_view(directed(graph_of(7, [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2), (6, 2)])), [name(k) for k in (3, 4, 5, 6)])
     by_name = dict(zip(found.nodes, found.specificity, strict=True))
@@ -103,6 +111,24 @@ def test_classes_without_a_common_ancestor_are_refused() -> None:
         Hierarchy.of_view(directed(graph_of(4, [(1, 0), (3, 2)])), [name(1), name(3)])
     with pytest.raises(InvalidInputError, match="one adjacency"):
         Hierarchy.of_view(ancestors(graph_of(2, [(1, 0)])), [name(1)])
+
+
+def test_a_root_above_all_tops_joins_a_forest() -> None:
+    view = rooted(directed(graph_of(5, [(1, 0), (3, 2)])))  # tops 0, 2 and the lonely 4
+    classes = [name(k) for k in (1, 3, 4)]
+    found = Hierarchy.of_view(view, classes)
+    assert found.nodes[found.root] == "kgzsl:anything" and found.specificity[found.root] == 0
+    assert dict(zip(found.nodes, found.depths.tolist(), strict=True))[name(1)] == 2
+    assert shortest_paths(view, classes).matrix.tolist() == [[0, 4, 3], [4, 0, 3], [3, 3, 0]]
+    with pytest.raises(InvalidInputError, match="once"):
+        rooted(view)
+
+
+def test_a_root_that_is_not_needed_changes_nothing() -> None:
+    plain = directed(graph_of(5, [(1, 0), (2, 0), (3, 1), (4, 1)]))
+    classes = [name(k) for k in (2, 3, 4)]
+    one, other = Hierarchy.of_view(plain, classes), Hierarchy.of_view(rooted(plain), classes)
+    assert one.nodes == other.nodes and one.paths.tolist() == other.paths.tolist()
 
 
 def test_the_carnivores_have_their_root_and_wordnets_distances(world) -> None:

@@ -12,7 +12,9 @@ from kgzsl.metrics import harmonic_interval, harmonic_mean, mean_interval, per_c
 
 def rows_of(seed: int, rows: int = 120, classes: int = 8) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    labels = rng.integers(classes, size=rows) ** 2 + 3  # ids with gaps
+    # ids with gaps, and classes from one row to a third of all: a resample of rows misses some
+    share = 0.62 ** np.arange(classes)
+    labels = np.append(np.arange(classes), rng.choice(classes, size=rows - classes, p=share / share.sum())) ** 2 + 3
     return (rng.random(rows) < 0.3 + 0.05 * np.sqrt(labels - 3)).astype(float), labels
 
 
