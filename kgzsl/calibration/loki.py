@@ -11,6 +11,8 @@ from kgzsl.calibration.temperature import fit_temperature, softmax
 from kgzsl.graphs.distances import Distances
 from kgzsl.ids import positions
 
+#: Powers of two by which the temperature of the likelihood is multiplied, of which held-out distances choose one.
+_STEPS = range(-6, 2)
 #: Values of one block of rows × candidates.
 _BLOCK_VALUES = 2**23
 #: Expected squared distances closer than this share of the smallest are equal: they differ by rounding alone.
@@ -46,35 +48,54 @@ def frechet_mean(probabilities: np.ndarray, squared: np.ndarray) -> tuple[np.nda
 class Loki(Calibration):
     """The answer minimises the expected squared graph distance; classes that were never scored can be answered.
 
-    Lowers top-1 where it improves the distance: report both.
+    Lowers top-1 where it improves the distance: report both. Probabilities of the best likelihood are too spread for it when
+    classes are many: what little mass lies on each of hundreds of wrong ones draws all answers to the middle of the graph. So the
+    temperature is chosen by what Loki is for.
 
     Parameters
     ----------
     distances : d(y, y_k) between the candidates and the scored classes, along any graph (see `graphs.distances.shortest_paths`).
+    unscored : whether candidates that are no scored class can be answered; False leaves them out.
     temperature : T of the probabilities, where it is known already; `fit` sets it.
     """
 
     name = "loki"
     source = "Roberts, Li, Adila, Cromp, Huang, Zhao, Sala, Geometry-Aware Adaptation for Pretrained Models, NeurIPS 2023"
 
-    def __init__(self, *, distances: Distances, temperature: float | None = None) -> None:
-        self.distances, self.temperature = distances, temperature
+    def __init__(self, *, distances: Distances, unscored: bool = True, temperature: float | None = None) -> None:
+        self.distances, self.unscored, self.temperature = distances, unscored, temperature
 
     def fit(self, held_out: HeldOut) -> Self:
-        """Fit T by likelihood; the metric is the graph's and is not learned."""
-        self.temperature = fit_temperature(held_out.scores, held_out.truth)
+        """Choose T, around the one of the best likelihood, by the least mean squared distance of held-out answers, sharper on ties."""
+        _, squared = self._candidates(held_out)
+        start = fit_temperature(held_out.scores, held_out.truth)
+        best = np.inf
+        for temperature in (start * 2.0**step for step in _STEPS):
+            chosen, _ = frechet_mean(softmax(held_out.scores, temperature), squared)
+            far = float(squared[chosen, held_out.truth].mean())
+            if far < best * (1 - _LEVEL):
+                best, self.temperature = far, temperature
         return self
 
     def decide(self, rows: ScoredRows) -> Answers:
-        """Return answers among `distances.candidates`; their scores are −Σ_k p_k d².
+        """Return answers among the candidates; their scores are −Σ_k p_k d².
 
         Raises
         ------
-        UnknownNameError : a scored class is not among the observed classes of the distances.
+        UnknownNameError : a scored class is not among the observed classes of the distances (or not among its candidates, where
+            only scored classes can be answered).
         """
         check_fitted(self.temperature, self)
         assert self.temperature is not None
-        columns = positions(rows.classes, self.distances.observed, "the observed classes of the distances")
-        squared = np.square(self.distances.matrix[:, columns].astype(np.float64))
+        candidates, squared = self._candidates(rows)
         chosen, expected = frechet_mean(softmax(rows.scores, self.temperature), squared)
-        return Answers(self.distances.candidates, chosen, -expected)
+        return Answers(candidates, chosen, -expected)
+
+    def _candidates(self, rows: ScoredRows) -> tuple[tuple[str, ...], np.ndarray]:
+        """The ids that can be answered, and their squared distances to the scored classes, `[candidates, classes]`."""
+        candidates, matrix = self.distances.candidates, self.distances.matrix
+        if not self.unscored:
+            matrix = matrix[positions(rows.classes, candidates, "the candidates of the distances")]
+            candidates = rows.classes
+        columns = positions(rows.classes, self.distances.observed, "the observed classes of the distances")
+        return candidates, np.square(matrix[:, columns].astype(np.float64))

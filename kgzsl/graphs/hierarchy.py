@@ -14,7 +14,6 @@ from kgzsl.errors import InvalidInputError
 from kgzsl.graphs.views import View
 from kgzsl.ids import check_unique, positions
 
-
 #: The node that `rooted` adds.
 ROOT = "kgzsl:anything"
 

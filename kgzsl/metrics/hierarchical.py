@@ -26,7 +26,8 @@ def hierarchical_distance(distances: Distances, answers: Sequence[str], labels: 
     Returns
     -------
     `distance` in edges (or the lengths of the distances), `distance_normalised` = the same over the largest distance,
-    in 0…1 (0 where all distances are 0), and `distance_of_errors`, the mean over wrong answers only (0 without any).
+    in 0…1 (0 where all distances are 0), `squared_distance`, the mean of squares (which Loki is for), and `distance_of_errors`,
+    the mean over wrong answers only (0 without any).
 
     Raises
     ------
@@ -40,6 +41,7 @@ def hierarchical_distance(distances: Distances, answers: Sequence[str], labels: 
     return {
         "distance": float(found.mean()),
         "distance_normalised": float(found.mean() / distances.diameter) if distances.diameter > 0 else 0.0,
+        "squared_distance": float(np.square(found).mean()),
         "distance_of_errors": float(found[wrong].mean()) if wrong.any() else 0.0,
     }
 

@@ -93,6 +93,7 @@ def test_hierarchical_distance_equals_networkx(seed: int) -> None:
     each = [nx.shortest_path_length(tree, int(a), int(b)) for a, b in zip(answers, labels, strict=True)]
     assert found["distance"] == pytest.approx(np.mean(each))
     assert found["distance_normalised"] == pytest.approx(np.mean(each) / nx.diameter(tree))
+    assert found["squared_distance"] == pytest.approx(np.mean(np.square(each)))
     assert found["distance_of_errors"] == pytest.approx(np.mean([d for d in each if d]))
 
 
