@@ -35,6 +35,7 @@ def test_it_equals_brute_force_on_trees_and_graphs(seed: int, nodes: int, extra:
         np.testing.assert_allclose(-decided.scores[row], cost, rtol=1e-6)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000))
 def test_certain_probabilities_give_their_class(seed: int) -> None:
     rng = np.random.default_rng(seed)

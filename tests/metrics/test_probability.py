@@ -75,6 +75,7 @@ def test_perfect_probabilities_have_no_error() -> None:
     assert brier_score(p, (truth + 1) % 4) == 2 and np.isfinite(negative_log_likelihood(p, (truth + 1) % 4))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_likelihood_and_brier_score_equal_scikit_learn(seed: int) -> None:
     p, truth = random_rows(seed, rows=50)
