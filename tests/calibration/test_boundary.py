@@ -53,7 +53,7 @@ def test_gating_equals_a_slow_loop_and_tells_seen_from_unseen(metric: str) -> No
 @pytest.mark.parametrize("accept", [0.5, 0.9, 0.95])
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_a_sphere_holds_at_least_its_share_of_the_rows_that_set_it(accept: float, metric: str) -> None:
-    held_out, prototypes = clusters(2)
+    held_out, prototypes = clusters(2, per_class=30)
     calibration = Boundary(prototypes=prototypes, accept=accept, metric=metric).fit(held_out)
     for c in held_out.seen:
         own = [i for i, label in enumerate(held_out.labels) if label == c]

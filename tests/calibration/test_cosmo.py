@@ -8,6 +8,7 @@ from calibration.scored import biased_rows, names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import special
 from sklearn.linear_model import LogisticRegression
 
 from kgzsl.calibration import COSMO, HeldOut, JointScores, ScoredRows, evaluate, softmax
@@ -79,16 +80,27 @@ def test_it_undoes_the_bias_towards_seen_classes() -> None:
 
 
 def test_no_threshold_softness_or_smoothing_does_better_on_the_held_out_rows() -> None:
-    for seed, shift in ((0, 4.0), (1, -4.0)):
-        rows = biased_rows(seed, rows=200, shift=shift)
+    for seed, shift in ((0, 4.0), (1, -4.0), (2, 0.0)):
+        rows = biased_rows(seed, rows=150, shift=shift)
         calibration = COSMO().fit(rows)
         chosen = per_class_h(rows, calibration.decide(rows).ids)
+        calibration.threshold, calibration.softness = 0.0, 1.0
+        logits = special.logit(calibration.gates(rows))
         found = []
         for calibration.smoothing in SMOOTHINGS:
             for calibration.softness in SOFTNESSES:
-                for calibration.threshold in np.linspace(-6, 6, 25):
+                for calibration.threshold in np.quantile(logits, np.linspace(0, 1, 65)):
                     found.append(per_class_h(rows, calibration.decide(rows).ids))
-        assert chosen >= max(found) - 0.02 and chosen > min(found) + 0.2
+        assert chosen >= max(found) - 1e-9 and chosen > min(found) + 0.2
+
+
+def test_a_higher_threshold_sends_rows_to_the_unseen_expert() -> None:
+    rows = biased_rows(0)
+    calibration = COSMO().fit(rows)
+    before = calibration.gates(rows)
+    assert before[rows.is_seen[rows.truth]].mean() > before[~rows.is_seen[rows.truth]].mean()
+    calibration.threshold += 1.0
+    assert (calibration.gates(rows) < before).all()
 
 
 def test_experts_need_not_share_a_scale() -> None:
