@@ -13,36 +13,32 @@ from kgzsl.ids import positions
 
 #: Powers of two by which the temperature of the likelihood is multiplied, of which held-out distances choose one.
 _STEPS = range(-6, 2)
-#: Values of one block of rows × candidates.
+#: Values of one block of candidates × observed classes.
 _BLOCK_VALUES = 2**23
 #: Expected squared distances closer than this share of the smallest are equal: they differ by rounding alone.
 _LEVEL = 1e-9
 
 
-def frechet_mean(probabilities: np.ndarray, squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def frechet_mean(probabilities: np.ndarray, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the Fréchet mean of every row's distribution over a finite metric space, exactly.
 
     Parameters
     ----------
     probabilities : p_k of the observed points, `[rows, observed]`.
-    squared : d²(y, y_k), `[candidates, observed]`.
+    distances : d(y, y_k), `[candidates, observed]`; squared block by block, so that no second matrix of that size is made.
 
     Returns
     -------
     chosen : `argmin_y Σ_k p_k d²(y, y_k)`, the first candidate among equals, int64 `[rows]`.
     expected : the sums, float64 `[rows, candidates]`.
     """
-    expected = np.empty((len(probabilities), len(squared)))
-    chosen = np.empty(len(probabilities), dtype=np.int64)
-    transposed = np.asarray(squared, dtype=np.float64).T
-    size = max(1, _BLOCK_VALUES // max(1, len(squared)))
-    for start in range(0, len(probabilities), size):
-        rows = slice(start, start + size)
-        block = np.asarray(probabilities[rows], dtype=np.float64) @ transposed
-        least = block.min(axis=1, keepdims=True)
-        chosen[rows] = (block <= least + _LEVEL * (1 + least)).argmax(axis=1)
-        expected[rows] = block
-    return chosen, expected
+    expected = np.empty((len(probabilities), len(distances)))
+    size = max(1, _BLOCK_VALUES // max(1, distances.shape[1]))
+    for start in range(0, len(distances), size):
+        block = slice(start, start + size)
+        expected[:, block] = probabilities @ np.square(distances[block].astype(np.float64)).T
+    least = expected.min(axis=1, keepdims=True)
+    return (expected <= least + _LEVEL * (1 + least)).argmax(axis=1), expected
 
 
 class Loki(Calibration):
@@ -67,12 +63,12 @@ class Loki(Calibration):
 
     def fit(self, held_out: HeldOut) -> Self:
         """Choose T, around the one of the best likelihood, by the least mean squared distance of held-out answers, sharper on ties."""
-        _, squared = self._candidates(held_out)
+        _, distances = self._candidates(held_out)
         start = fit_temperature(held_out.scores, held_out.truth)
         best = np.inf
         for temperature in (start * 2.0**step for step in _STEPS):
-            chosen, _ = frechet_mean(softmax(held_out.scores, temperature), squared)
-            far = float(squared[chosen, held_out.truth].mean())
+            chosen, _ = frechet_mean(softmax(held_out.scores, temperature), distances)
+            far = float(np.square(distances[chosen, held_out.truth], dtype=np.float64).mean())
             if far < best * (1 - _LEVEL):
                 best, self.temperature = far, temperature
         return self
@@ -87,15 +83,16 @@ class Loki(Calibration):
         """
         check_fitted(self.temperature, self)
         assert self.temperature is not None
-        candidates, squared = self._candidates(rows)
-        chosen, expected = frechet_mean(softmax(rows.scores, self.temperature), squared)
+        candidates, distances = self._candidates(rows)
+        chosen, expected = frechet_mean(softmax(rows.scores, self.temperature), distances)
         return Answers(candidates, chosen, -expected)
 
     def _candidates(self, rows: ScoredRows) -> tuple[tuple[str, ...], np.ndarray]:
-        """The ids that can be answered, and their squared distances to the scored classes, `[candidates, classes]`."""
+        """The ids that can be answered, and their distances to the scored classes, `[candidates, classes]`."""
         candidates, matrix = self.distances.candidates, self.distances.matrix
         if not self.unscored:
             matrix = matrix[positions(rows.classes, candidates, "the candidates of the distances")]
             candidates = rows.classes
-        columns = positions(rows.classes, self.distances.observed, "the observed classes of the distances")
-        return candidates, np.square(matrix[:, columns].astype(np.float64))
+        if rows.classes != self.distances.observed:  # else a copy, which is large where classes are many
+            matrix = matrix[:, positions(rows.classes, self.distances.observed, "the observed classes of the distances")]
+        return candidates, matrix
