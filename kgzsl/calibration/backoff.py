@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Literal, Self
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from kgzsl.calibration.base import Answers, Calibration, HeldOut, ScoredRows, check_fitted, check_share
 from kgzsl.calibration.temperature import fit_temperature, softmax
@@ -43,9 +43,9 @@ def allowed_errors(rows: int, error: float, control: Control, risk: float) -> in
     if control == "expectation":
         allowed, needed = math.floor(error * (rows + 1) + 1e-12) - 1, math.ceil(1 / error - 1 - 1e-12)
     elif control == "probability":
-        allowed, needed = int(stats.binom.ppf(risk, rows, error)), math.ceil(math.log(risk) / math.log1p(-error))
-        # ppf gives the first count whose probability reaches the risk; it may exceed it
-        allowed -= int(stats.binom.cdf(allowed, rows, error) > risk)
+        # bdtr is the binomial distribution function; importing scipy.stats for it would take most of a second
+        allowed = int((special.bdtr(np.arange(rows + 1), rows, error) <= risk).sum()) - 1
+        needed = math.ceil(math.log(risk) / math.log1p(-error))
     else:
         raise InvalidInputError("control is probability or expectation", received=repr(control))
     if allowed < 0:
