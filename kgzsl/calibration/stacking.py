@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
+from kgzsl.calibration.base import Answers, Calibration, HeldOut, ScoredRows, check_fitted
 from kgzsl.errors import InvalidInputError
 from kgzsl.metrics.generalised import area_under_curve, bias_sweep, harmonic_mean
 
@@ -87,3 +89,27 @@ def evaluate(scores: JointScores, gamma: float) -> dict[str, float]:
     at = int(np.searchsorted(gammas, gamma, side="right")) - 1
     s, u = float(seen[at]), float(unseen[at])
     return {"S": s, "U": u, "H": harmonic_mean(s, u), "AUSUC": area_under_curve(seen, unseen)}
+
+
+class CalibratedStacking(Calibration):
+    """Seen classes' scores are lowered by γ, the value with the best H on held-out seen classes.
+
+    Parameters
+    ----------
+    gamma : γ in the scores' units, where it is known already; `fit` sets it.
+    """
+
+    name = "stacking"
+    source = "Chao, Changpinyo, Gong, Sha, An Empirical Study and Analysis of Generalized Zero-Shot Learning, ECCV 2016, eq. 3"
+
+    def __init__(self, *, gamma: float | None = None) -> None:
+        self.gamma = gamma
+
+    def fit(self, held_out: HeldOut) -> Self:
+        """Choose γ on rows of seen classes and of classes treated as unseen (see `choose_gamma`)."""
+        self.gamma = choose_gamma(JointScores.from_scores(held_out.scores, held_out.truth, held_out.is_seen))
+        return self
+
+    def decide(self, rows: ScoredRows) -> Answers:
+        check_fitted(self.gamma, self)
+        return Answers.of_scores(rows.classes, rows.scores - self.gamma * rows.is_seen)

@@ -13,6 +13,7 @@ from kgzsl.registry import Entry
 NOUNS = {
     "encoders": ("kgzsl.encoders", "ENCODERS"),
     "classifiers": ("kgzsl.classifiers", "CLASSIFIERS"),
+    "calibrations": ("kgzsl.calibration", "CALIBRATIONS"),
     "backbones": ("kgzsl.features", "BACKBONES"),
     "text-encoders": ("kgzsl.vectors", "TEXT_ENCODERS"),
     "feature-sets": ("kgzsl.datasets", "FEATURE_SETS"),

@@ -1,11 +1,15 @@
 """Graphs: recipes, compilation, the `KnowledgeGraph` artifact, views of it, and conversions."""
 
 from kgzsl.graphs.compile import compile_graph
+from kgzsl.graphs.distances import Distances, shortest_paths
 from kgzsl.graphs.graph import KnowledgeGraph
+from kgzsl.graphs.hierarchy import Hierarchy, rooted
 from kgzsl.graphs.recipe import Recipe, load_recipe, shipped_recipes
 from kgzsl.graphs.views import View, ancestors, both_directions, descendants, directed, hop_distance, undirected
 
 __all__ = [
+    "Distances",
+    "Hierarchy",
     "KnowledgeGraph",
     "Recipe",
     "View",
@@ -16,6 +20,8 @@ __all__ = [
     "directed",
     "hop_distance",
     "load_recipe",
+    "rooted",
     "shipped_recipes",
+    "shortest_paths",
     "undirected",
 ]
