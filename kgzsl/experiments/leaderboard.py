@@ -90,10 +90,11 @@ def rows_of(results: Sequence[Mapping[str, Any]], task: str) -> list[Row]:
 
 
 def _label(cell: Mapping[str, Any]) -> str:
-    """The method's name, with its kernels when only some are used."""
+    """The method's name, with its kernels when only some are used, and with descriptions where it had them."""
     kernels = cell["method"].get("settings", {}).get("kernels")
     name: str = cell["method"]["name"]
-    return f"{name} ({', '.join(kernels)} only)" if kernels else name
+    name = f"{name} ({', '.join(kernels)} only)" if kernels else name
+    return f"{name} + descriptions" if cell.get("descriptions") else name
 
 
 def markdown(rows: Sequence[Row], task: str) -> str:

@@ -60,17 +60,17 @@ def join(text: Vectors, descriptions: Vectors) -> Vectors:
         raise InvalidInputError(
             "vectors are joined once, with descriptions of the same nodes", received=f"{len(text):,} and {len(descriptions):,} nodes"
         )
-    meta = {**text.meta, "blocks": {TEXT: text.dim, DESCRIPTIONS: descriptions.dim}, DESCRIPTIONS: dict(descriptions.meta)}
+    meta = {**text.meta, "blocks": [[TEXT, text.dim], [DESCRIPTIONS, descriptions.dim]], DESCRIPTIONS: dict(descriptions.meta)}
     return Vectors(text.ids, np.hstack([_unit(text.matrix), _unit(descriptions.matrix)]), meta)
 
 
 def blocks(vectors: Vectors) -> dict[str, np.ndarray]:
     """Return the kinds of text by name, each `[nodes, its dim]`; vectors that were not joined are one block, `text`."""
-    widths = vectors.meta.get("blocks", {TEXT: vectors.dim})
-    if sum(widths.values()) != vectors.dim:
-        raise InvalidInputError("the blocks of joined vectors make up their columns", received=f"{widths} of {vectors.dim}")
-    parts = np.split(vectors.matrix, np.cumsum(list(widths.values()))[:-1], axis=1)
-    return dict(zip(widths, parts, strict=True))
+    named = vectors.meta.get("blocks", [[TEXT, vectors.dim]])  # a list, as the manifest sorts keys and the order is that of the columns
+    names, widths = zip(*named, strict=True)
+    if sum(widths) != vectors.dim:
+        raise InvalidInputError("the blocks of joined vectors make up their columns", received=f"{named} of {vectors.dim}")
+    return dict(zip(names, np.split(vectors.matrix, np.cumsum(widths)[:-1], axis=1), strict=True))
 
 
 def _unit(matrix: np.ndarray) -> np.ndarray:
