@@ -27,7 +27,7 @@ def small(world, tmp_path, monkeypatch) -> Path:
         def graph(self, recipe: str = "") -> Any:
             return world.graph
 
-        def vectors(self, graph: Any, encoder: str = "") -> Any:
+        def vectors(self, graph: Any, encoder: str = "", descriptions: Any = None) -> Any:
             return world.vectors
 
         def weights(self, backbone: Any) -> Any:
