@@ -96,13 +96,14 @@ def test_table_markers_are_kept() -> None:
 def test_entry_point_groups_are_those_of_the_resolvers() -> None:
     from kgzsl.calibration import CALIBRATIONS
     from kgzsl.classifiers import CLASSIFIERS
+    from kgzsl.datasets import FEATURE_SETS
     from kgzsl.encoders import ENCODERS
     from kgzsl.features import BACKBONES
     from kgzsl.sources import readers
     from kgzsl.vectors import TEXT_ENCODERS
 
     named = set(re.findall(r"`kgzsl\.([a-z-]+)`", README.split("## Extending")[1]))
-    assert named == {r.noun for r in (BACKBONES, CALIBRATIONS, CLASSIFIERS, ENCODERS, TEXT_ENCODERS, readers)}
+    assert named == {r.noun for r in (BACKBONES, CALIBRATIONS, CLASSIFIERS, ENCODERS, TEXT_ENCODERS, readers, FEATURE_SETS)}
 
 
 @pytest.mark.parametrize("text", blocks("toml"))
