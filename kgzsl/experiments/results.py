@@ -19,6 +19,41 @@ FORMAT_VERSION = 1
 
 _METRICS = {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": {"type": "number"}}}
 _STRING = {"type": "string"}
+_INTEGER = {"type": "integer", "minimum": 0}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+
+
+def _tuples(*items: Mapping[str, Any]) -> dict[str, Any]:
+    """A list of rows, each with these items."""
+    return {"type": "array", "items": {"type": "array", "prefixItems": list(items), "minItems": len(items), "maxItems": len(items)}}
+
+
+#: What a report draws, summed over runs; classes are named by their place in `classes`.
+_EVIDENCE: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["classes", "protocols"],
+    "properties": {
+        "classes": _tuples(_STRING, _STRING),  # id, label
+        "protocols": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["per_class", "confusions"],
+                "properties": {
+                    "per_class": _tuples(_INTEGER, {"type": "boolean"}, _INTEGER, _INTEGER),  # class, seen, rows, right
+                    "confusions": _tuples(_INTEGER, _INTEGER, _INTEGER),  # true class, answer, rows; the most frequent ones
+                    "curve": _tuples(_SHARE, _SHARE),  # S, U as γ rises, mean over runs
+                    "chosen": {"type": "array", "items": _SHARE, "minItems": 2, "maxItems": 2},  # S, U at the γ that was chosen
+                    "errors": _tuples(_STRING, _INTEGER, _INTEGER),  # row id, true class, answer: some rows of the worst classes
+                },
+            },
+        },
+        # class, neighbours of the worst classes: label, relation, seen
+        "neighbours": _tuples(_INTEGER, _tuples(_STRING, _STRING, {"type": "boolean"})),
+    },
+}
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
@@ -76,6 +111,7 @@ SCHEMA: dict[str, Any] = {
         },
         "seconds": {"type": "number", "minimum": 0},
         "peak_mib": {"type": "number", "minimum": 0},
+        "evidence": _EVIDENCE,
     },
 }
 
