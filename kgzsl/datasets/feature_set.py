@@ -201,6 +201,32 @@ class FeatureSet:
             published={k: v for k, v in self.published.items() if k not in ("train", "test_seen")},
         )
 
+    def with_pseudo_unseen(self, seed: int = 0, *, test_share: float = 0.2) -> FeatureSet:
+        """Return a set of the training rows alone, in which some seen classes play the unseen ones.
+
+        Their share of the seen classes is that of the unseen classes among all (at least one class, and at least two stay seen),
+        drawn by SHA-256 as rows are in `with_test_seen`; of the others, `test_share` of the rows are held out. Whatever is fitted
+        or chosen on this set has seen no row that the set itself tests on.
+
+        Raises
+        ------
+        InvalidInputError : fewer than three seen classes, or what `with_test_seen` refuses.
+        """
+        seen = self.split.seen
+        if len(seen) < 3:
+            raise InvalidInputError("a class plays unseen and two stay seen, so three seen classes are needed", received=len(seen))
+        count = min(max(1, round(len(seen) * len(self.split.unseen) / len(self.split.classes))), len(seen) - 2)
+        order = sorted(seen, key=lambda i: hashlib.sha256(f"{seed} class {i}".encode()).digest())
+        hidden = set(order[:count])
+        split = Split(
+            f"{self.split.name}-pseudo-unseen",
+            f"{self.split.version}-seed{seed}",
+            tuple(i for i in seen if i not in hidden),
+            tuple(i for i in seen if i in hidden),
+        )
+        rows = replace(self, features=self.train, split=split, train_rows=(), test_seen_rows=(), test_unseen_rows=(), published={})
+        return rows.with_test_seen(test_share, seed)
+
     def with_embeddings(self, embeddings: ClassEmbeddings) -> FeatureSet:
         """Return the set with other class semantics (of a graph encoder, say): the rows and the split stay.
 

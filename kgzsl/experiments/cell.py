@@ -7,53 +7,85 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import yaml
 
 from kgzsl.errors import InvalidInputError, UnknownNameError
 
+if TYPE_CHECKING:
+    from kgzsl.tasks.decisions import Choice
+
 CELLS = files("kgzsl.experiments") / "cells"
 
+#: Tasks on images, which need a graph, node vectors and a backbone; the others run on feature sets.
+IMAGE_TASKS = ("image-holdout", "image-hops", "weight-retrieval")
+TASKS = (*IMAGE_TASKS, "feature-zsl")
+
+_NAMED: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name"],
+    "properties": {"name": {"type": "string"}, "settings": {"type": "object"}},
+}
+_PUBLISHED: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["metric", "value", "source", "comparable"],
+    "properties": {
+        "metric": {"type": "string"},
+        "value": {"type": "number"},
+        "source": {"type": "string"},
+        "comparable": {"type": "boolean"},
+        "why": {"type": "string"},
+    },
+    "if": {"properties": {"comparable": {"const": False}}},
+    "then": {"required": ["why"]},
+}
 _SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["name", "task", "dataset", "graph", "vectors", "backbone", "method", "seeds", "source"],
+    "required": ["name", "task", "dataset", "method", "seeds", "source"],
     "properties": {
-        "name": {"type": "string", "pattern": r"^[a-z]+\d{4}_[a-z0-9-]+_[a-z0-9-]+$"},
+        "name": {"type": "string", "pattern": r"^([a-z]+\d{4}|local)_[a-z0-9-]+_[a-z0-9-]+$"},
         "source": {"type": "string", "minLength": 10},
-        "task": {"enum": ["image-holdout", "image-hops", "weight-retrieval"]},
-        "dataset": {"enum": ["imagenet-samples", "caltech101-unseen", "imagenet-1k"]},
+        "task": {"enum": list(TASKS)},
+        "dataset": {"anyOf": [{"type": "string"}, _NAMED]},
         "graph": {"type": "string"},
         "vectors": {"type": "string"},
         "descriptions": {"enum": ["imagenet-descriptions"]},
         "backbone": {"type": "string"},
-        "method": {
+        "semantics": {
             "type": "object",
             "additionalProperties": False,
-            "required": ["name"],
-            "properties": {"name": {"type": "string"}, "settings": {"type": "object"}},
+            "required": ["encoder"],
+            "properties": {"encoder": {"type": "string"}, "settings": {"type": "object"}},
         },
-        "seeds": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
-        "folds": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
-        "published": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["metric", "value", "source", "comparable"],
-                "properties": {
-                    "metric": {"type": "string"},
-                    "value": {"type": "number"},
-                    "source": {"type": "string"},
-                    "comparable": {"type": "boolean"},
-                    "why": {"type": "string"},
-                },
-                "if": {"properties": {"comparable": {"const": False}}},
-                "then": {"required": ["why"]},
+        "method": {
+            **_NAMED,
+            "properties": {
+                **_NAMED["properties"],
+                "grid": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "array", "minItems": 1}},
             },
         },
+        "calibrations": {"type": "array", "items": {"anyOf": [{"type": "string"}, _NAMED]}, "uniqueItems": True},
+        "seeds": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
+        "folds": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
+        "published": {"type": "array", "items": _PUBLISHED},
+    },
+    "if": {"properties": {"task": {"enum": list(IMAGE_TASKS)}}},
+    "then": {
+        "required": ["graph", "vectors", "backbone"],
+        "properties": {
+            "dataset": {"enum": ["imagenet-samples", "caltech101-unseen", "imagenet-1k"]},
+            "semantics": False,
+            "method": {"properties": {"grid": False}},
+        },
+    },
+    "else": {
+        "properties": {"backbone": False, "descriptions": False, "folds": False},
+        "dependentRequired": {"semantics": ["graph", "vectors"], "graph": ["semantics"], "vectors": ["semantics"]},
     },
 }
 
@@ -65,8 +97,13 @@ class Cell:
     Attributes
     ----------
     name : `<author><year>_<method>_<dataset>`.
+    dataset, dataset_settings : of a feature set, the settings of its reader (`kgzsl.datasets.read_feature_set`).
+    graph, vectors, backbone : empty for a feature set with semantics of its own.
     vectors, descriptions : the text encoder, and the descriptions of classes beside the nodes' texts (None: none).
-    method, settings : see `kgzsl.tasks.methods.make_method`.
+    encoder, encoder_settings : what turns the graph into the semantics of a feature set; None takes its own.
+    method, settings : see `kgzsl.tasks.methods.make_method` and `kgzsl.tasks.features.FeatureMethod`.
+    grid : setting → values, of which held-out seen classes choose.
+    calibrations : to run beside calibrated stacking.
     seeds : one run each; a method without randomness has one.
     folds : which folds of the dataset to run, from 0; None runs all.
     published : numbers from papers with their source, comparable or not and why.
@@ -76,12 +113,17 @@ class Cell:
     name: str
     task: str
     dataset: str
+    dataset_settings: Mapping[str, Any]
     graph: str
     vectors: str
     descriptions: str | None
     backbone: str
+    encoder: str | None
+    encoder_settings: Mapping[str, Any]
     method: str
     settings: Mapping[str, Any]
+    grid: Mapping[str, Any]
+    calibrations: tuple[Choice, ...]
     seeds: tuple[int, ...]
     folds: tuple[int, ...] | None
     published: tuple[Mapping[str, Any], ...]
@@ -118,29 +160,45 @@ def load_cell(name_or_path: str) -> Cell:
         )
     try:
         content = yaml.safe_load(text)
-        jsonschema.validate(content, _SCHEMA)
     except yaml.YAMLError as error:
         raise InvalidInputError("an experiment file is YAML", received=str(error)[:300]) from error
-    except jsonschema.ValidationError as error:
-        raise InvalidInputError(
-            f"{name_or_path}: {error.json_path} must follow the schema of experiments", received=error.message[:300]
-        ) from error
-    if path.suffix in {".yaml", ".yml"} or content["name"] == name_or_path:
-        return _cell(content)
+    cell = cell_of(content, name_or_path)
+    if path.suffix in {".yaml", ".yml"} or cell.name == name_or_path:
+        return cell
     raise InvalidInputError("a shipped cell's name is its file's name", received=f"{content['name']} in {name_or_path}.yaml")
 
 
+def cell_of(content: Any, where: str) -> Cell:
+    """Return the cell that YAML or JSON values describe; raises InvalidInputError, naming `where`, when the schema refuses them."""
+    try:
+        jsonschema.validate(content, _SCHEMA)
+    except jsonschema.ValidationError as error:
+        raise InvalidInputError(
+            f"{where}: {error.json_path} must follow the schema of experiments", received=error.message[:300]
+        ) from error
+    return _cell(content)
+
+
 def _cell(content: Mapping[str, Any]) -> Cell:
+    from kgzsl.tasks.decisions import Choice
+
+    dataset, semantics = content["dataset"], content.get("semantics", {})
+    named = {"name": dataset} if isinstance(dataset, str) else dataset
     return Cell(
         name=content["name"],
         task=content["task"],
-        dataset=content["dataset"],
-        graph=content["graph"],
-        vectors=content["vectors"],
+        dataset=named["name"],
+        dataset_settings=named.get("settings", {}),
+        graph=content.get("graph", ""),
+        vectors=content.get("vectors", ""),
         descriptions=content.get("descriptions"),
-        backbone=content["backbone"],
+        backbone=content.get("backbone", ""),
+        encoder=semantics.get("encoder"),
+        encoder_settings=semantics.get("settings", {}),
         method=content["method"]["name"],
         settings=content["method"].get("settings", {}),
+        grid=content["method"].get("grid", {}),
+        calibrations=tuple(Choice.of(entry) for entry in content.get("calibrations", ())),
         seeds=tuple(content["seeds"]),
         folds=tuple(content["folds"]) if "folds" in content else None,
         published=tuple(content.get("published", ())),

@@ -5,28 +5,32 @@ Protocols
 ``unseen-only``  candidates are the unseen classes; hit@k per image, and top-1 per class.
 ``+1K``          candidates are the unseen and the seen classes (the published ImageNet setting).
 ``gzsl``         all classes; per-class S, U, H with γ from held-out seen classes, and AUSUC.
+``gzsl NAME``, ``unseen-only NAME``  the same candidates under another calibration (see `kgzsl.tasks.decisions`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kgzsl.calibration import JointScores, choose_gamma, evaluate
+from kgzsl.calibration import HeldOut, JointScores, choose_gamma, evaluate
 from kgzsl.classifiers import Classifier, WeightRegression
 from kgzsl.datasets import Split
 from kgzsl.errors import InvalidInputError, first_five
 from kgzsl.ids import check_unique, positions
 from kgzsl.matrices import ClassifierWeights, Features, check_same_recipe
 from kgzsl.metrics import KS, hit_at_k, hits, per_class_mean, rank_bounds
+from kgzsl.tasks.decisions import AlongGraph, Choice, generalised
+from kgzsl.tasks.evidence import Evidence
 from kgzsl.tasks.methods import Method, Restricted
 from kgzsl.tasks.retrieval import retrieval_metrics
 
 if TYPE_CHECKING:
     from kgzsl.bundle import Bundle
+    from kgzsl.graphs.graph import KnowledgeGraph
 
 
 def hit_metrics(classifier: Classifier, features: Features, ks: Sequence[int] = KS) -> dict[str, float]:
@@ -101,37 +105,86 @@ def gamma_from_seen(method: Method, features: Features, calibration: Calibration
     return choose_gamma(joint_scores(classifier, images, calibration.pseudo_seen))
 
 
-def run_holdout(method: Method, features: Features, split: Split, *, truth: ClassifierWeights, seed: int = 0) -> dict[str, Any]:
+def run_holdout(
+    method: Method,
+    features: Features,
+    split: Split,
+    *,
+    truth: ClassifierWeights,
+    seed: int = 0,
+    choices: Sequence[Choice] = (),
+    graph: KnowledgeGraph | None = None,
+    evidence: Evidence | None = None,
+) -> dict[str, Any]:
     """Run `unseen-only` and `gzsl` on one split, and the image-free retrieval where the method predicts weights.
 
     Parameters
     ----------
     truth : the true weights of all classes; only compared with, after fitting.
+    choices : calibrations to run beside stacking; those along a graph need `graph`.
+    evidence : collects what a report draws.
 
     Returns
     -------
-    `{"unseen-only": {...}, "gzsl": {...}, "weights": {...}}` with the γ used.
+    `{"unseen-only": {...}, "gzsl": {...}, "weights": {...}}` with the γ used, and a protocol for every calibration.
     """
     classes = split.seen + split.unseen
     classifier = method(split.seen, classes)
     unseen_only = _restrict(classifier, split.unseen)
     calibration = calibration_split(features.of_classes(split.seen), split.seen, seed=seed)
-    gamma = gamma_from_seen(method, features, calibration)
+    without = method(calibration.pseudo_seen, calibration.pseudo_seen + calibration.pseudo_unseen)
+    held_out = features.select([i for i in features.ids if i in calibration.images])
+    gamma = choose_gamma(joint_scores(without, held_out, calibration.pseudo_seen))
     wanted = set(classes)
     tested = features.select(
         [i for i, label in zip(features.ids, features.labels, strict=True) if label in wanted and i not in calibration.images]
     )
+    unseen_images, joint = features.of_classes(split.unseen), joint_scores(classifier, tested, split.seen)
     results: dict[str, Any] = {
-        "unseen-only": hit_metrics(unseen_only, features.of_classes(split.unseen)),
-        "gzsl": {**evaluate(joint_scores(classifier, tested, split.seen), gamma), "gamma": gamma, "images": len(tested)},
+        "unseen-only": hit_metrics(unseen_only, unseen_images),
+        "gzsl": {**evaluate(joint, gamma), "gamma": gamma, "images": len(tested)},
     }
+    if evidence is not None:
+        seen = frozenset(split.seen)
+        evidence.add("unseen-only", unseen_images.ids, unseen_images.labels, answers_of(unseen_only, unseen_images), seen)
+        evidence.add("gzsl", tested.ids, tested.labels, answers_of(classifier, tested, seen, gamma), seen)
+        evidence.add_curve("gzsl", joint, gamma)
+    if choices:
+        further, _ = generalised(
+            _rows(without, held_out, calibration.pseudo_seen), _rows(classifier, tested, split.seen), choices, seed=seed
+        )
+        results |= {name: metrics for name, metrics in further.items() if name != "gzsl"}
+    if graph is not None and (along := AlongGraph(graph, tuple(choices))).wanted:
+        hidden = _restrict(without, calibration.pseudo_unseen)
+        below = along.subclasses(split.unseen)
+        results |= along.run(
+            _rows(hidden, features.of_classes(calibration.pseudo_unseen), ()),
+            _rows(unseen_only, unseen_images, ()),
+            _rows(method(split.seen, split.unseen + below), unseen_images, ()) if below else None,
+        )
     if isinstance(unseen_only, WeightRegression):
         results["weights"] = retrieval_metrics(unseen_only.weights, truth.select(split.unseen))
     return results
 
 
+def answers_of(classifier: Classifier, features: Features, seen: Collection[str] = (), gamma: float = 0.0) -> list[str]:
+    """Return the id of every row's best class, γ taken off the scores of `seen` ones, block by block."""
+    bias = np.float32(gamma) * np.array([c in seen for c in classifier.classes], dtype=np.float32)
+    best = np.concatenate([(scores - bias).argmax(axis=1) for _, scores in classifier.blocks(features.matrix)])
+    return [classifier.classes[i] for i in best]
+
+
+def _rows(classifier: Classifier, features: Features, seen: Sequence[str]) -> HeldOut:
+    scores = np.concatenate([block for _, block in classifier.blocks(features.matrix)])
+    return HeldOut(classifier.classes, tuple(seen), scores, features.matrix, labels=features.labels)
+
+
 def run_hop_sets(
-    method: Method, features: Features, seen: Sequence[str], hop_sets: Mapping[str, Sequence[str]]
+    method: Method,
+    features: Features,
+    seen: Sequence[str],
+    hop_sets: Mapping[str, Sequence[str]],
+    evidence: Evidence | None = None,
 ) -> dict[str, dict[str, float]]:
     """Fit on all seen classes; test on the images of each hop set, `unseen-only` and `+1K`.
 
@@ -149,6 +202,8 @@ def run_hop_sets(
         images = features.of_classes(classes)
         results[name] = hit_metrics(_restrict(classifier, classes), images)
         results[f"{name}+1K"] = hit_metrics(_restrict(classifier, [*classes, *seen]), images)
+        if evidence is not None:
+            evidence.add(name, images.ids, images.labels, answers_of(_restrict(classifier, classes), images), frozenset(seen))
     return results
 
 
