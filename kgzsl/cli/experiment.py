@@ -51,8 +51,7 @@ def run(
     from kgzsl.errors import InvalidInputError, UnknownNameError
     from kgzsl.experiments.cell import load_cell, shipped_cells
     from kgzsl.experiments.results import read_result, write_result
-    from kgzsl.experiments.runner import run_cell
-    from kgzsl.tasks.methods import check_method
+    from kgzsl.experiments.runner import check_cell, run_cell
 
     chosen: dict[str, None] = {}
     for name in names:
@@ -62,7 +61,7 @@ def run(
         chosen.update(dict.fromkeys(matched))
     cells = [load_cell(name) for name in chosen]  # all are checked before the first one runs
     for cell in cells:
-        check_method(cell.method, cell.settings)
+        check_cell(cell)
     if out.exists() and not out.is_dir():
         raise InvalidInputError("results go into a folder", received=f"{out}, which is a file", remedy="name a folder with -o")
     given = image_folder(images, known=train_ids()) if images else None

@@ -183,7 +183,7 @@ def _cell(content: Mapping[str, Any]) -> Cell:
     from kgzsl.tasks.decisions import Choice
 
     dataset, semantics = content["dataset"], content.get("semantics", {})
-    named = {"name": dataset} if isinstance(dataset, str) else dataset
+    named: Mapping[str, Any] = {"name": dataset} if isinstance(dataset, str) else dataset
     return Cell(
         name=content["name"],
         task=content["task"],

@@ -8,7 +8,8 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +19,38 @@ from kgzsl.experiments.cell import Cell
 from kgzsl.experiments.results import FORMAT_VERSION, summarise
 from kgzsl.matrices import IdMatrix
 from kgzsl.progress import track
+from kgzsl.tasks.evidence import Evidence, Neighbours
 from kgzsl.workspace import Workspace
 
 if TYPE_CHECKING:
     from kgzsl.datasets import ImageSet, Split
-    from kgzsl.features import Backbone
+    from kgzsl.matrices import Features
     from kgzsl.tasks.methods import Knowledge
 
 #: One run: the seed, the split's name and digest, and the metrics per protocol.
 Run = tuple[int, str, str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a cell comes to on this machine.
+
+    Attributes
+    ----------
+    dataset : name, version, digest.
+    digests : of everything that the numbers depend on.
+    total, runs : how many runs there are, and the runs, lazily.
+    evidence : what the runs collect for reports.
+    label_of, neighbours : names of classes and where they stand, for the same.
+    """
+
+    dataset: Mapping[str, str]
+    digests: Mapping[str, str]
+    total: int
+    runs: Iterator[Run]
+    evidence: Evidence
+    label_of: Callable[[str], str]
+    neighbours: Neighbours
 
 
 def run_cell(cell: Cell, workspace: Workspace | None = None, *, images: ImageSet | None = None) -> dict[str, Any]:
@@ -41,60 +65,121 @@ def run_cell(cell: Cell, workspace: Workspace | None = None, *, images: ImageSet
     ------
     MissingDataError : the cell's dataset or models are not on this machine; says what to do.
     """
-    from kgzsl.datasets import imagenet_descriptions
-    from kgzsl.features import make_backbone
-    from kgzsl.tasks.methods import Knowledge
-
     started = time.perf_counter()
-    workspace = workspace or Workspace()
-    backbone = make_backbone(cell.backbone)
-    graph = workspace.graph(cell.graph)
-    descriptions = imagenet_descriptions() if cell.descriptions else None
-    knowledge = Knowledge(graph, workspace.vectors(graph, cell.vectors, descriptions), workspace.weights(backbone))
-    dataset, total, steps = _plan(cell, knowledge, workspace, backbone, images)
+    plan = make_plan(cell, workspace or Workspace(), images)
     runs, last = [], time.perf_counter()
-    for seed, split, split_digest, protocols in track(steps, cell.name, total=total):
+    for seed, split, split_digest, protocols in track(plan.runs, cell.name, total=plan.total):
         now = time.perf_counter()
         runs.append({"seed": seed, "split": split, "split_digest": split_digest, "protocols": protocols, "seconds": round(now - last, 3)})
         last = now
-    return {
+    result = {
         "format_version": FORMAT_VERSION,
         "cell": dict(cell.content),
         "task": cell.task,
-        "dataset": dataset,
-        "digests": {"graph": graph.digest, "vectors": matrix_digest(knowledge.vectors), "weights": matrix_digest(knowledge.weights)},
+        "dataset": dict(plan.dataset),
+        "digests": dict(plan.digests),
         "runs": runs,
         "summary": summarise(runs),
-        "selected_on": "held-out seen classes (hyper-parameters, epochs and γ); no image of an unseen class",
+        "selected_on": "held-out seen classes (hyper-parameters, epochs, γ and other calibrations); no row of an unseen class",
         "environment": environment(),
         "seconds": round(time.perf_counter() - started, 3),
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }
+    evidence = plan.evidence.content(plan.label_of, plan.neighbours)
+    return result | ({"evidence": evidence} if evidence["protocols"] else {})
 
 
-def _plan(
-    cell: Cell, knowledge: Knowledge, workspace: Workspace, backbone: Backbone, given: ImageSet | None = None
-) -> tuple[dict[str, str], int, Iterator[Run]]:
-    """Return the dataset's identity, how many runs there are, and the runs, lazily."""
-    from kgzsl import datasets
+def check_cell(cell: Cell) -> None:
+    """Check method, settings and calibrations without any data, before long work; raises what is wrong with them."""
+    from kgzsl.tasks.decisions import check_calibrations
 
+    check_calibrations(cell.calibrations, hierarchical=cell.task == "image-holdout")
+    if cell.calibrations and cell.task not in ("image-holdout", "feature-zsl"):
+        raise InvalidInputError("tasks with a generalised protocol take calibrations", received=f"{cell.name}, a cell of {cell.task}")
+    if cell.task == "feature-zsl":
+        from kgzsl.classifiers import CLASSIFIERS
+
+        CLASSIFIERS.make(cell.method, {**cell.settings, **{key: values[0] for key, values in cell.grid.items()}})
+    else:
+        from kgzsl.tasks.methods import check_method
+
+        check_method(cell.method, cell.settings)
+
+
+def make_plan(cell: Cell, workspace: Workspace, given: ImageSet | None = None) -> Plan:
+    """Open what the cell names and return its plan; nothing has run yet."""
     if given is not None and cell.task != "image-holdout":
         raise InvalidInputError("only image-holdout cells take other images", received=f"{cell.name}, a cell of {cell.task}")
-    if cell.task == "image-hops" and cell.dataset == "caltech101-unseen" and cell.folds is None:
+    check_cell(cell)
+    return _feature_plan(cell, workspace) if cell.task == "feature-zsl" else _image_plan(cell, workspace, given)
+
+
+def _feature_plan(cell: Cell, workspace: Workspace) -> Plan:
+    from kgzsl.datasets import read_feature_set
+    from kgzsl.tasks.evidence import nearest_semantics, readable
+    from kgzsl.tasks.features import FeatureTask
+
+    data = read_feature_set(cell.dataset, **cell.dataset_settings)
+    evidence = Evidence()
+    task = FeatureTask(data, cell.method, cell.settings, cell.grid, cell.calibrations)
+
+    def runs() -> Iterator[Run]:
+        for seed in cell.seeds:
+            yield seed, data.split.name, data.split.digest, task.run(seed, evidence)
+
+    return Plan(
+        dataset={"name": data.name, "version": data.version, "digest": data.digest},
+        digests={"features": matrix_digest(data.features), "embeddings": matrix_digest(data.embeddings)},
+        total=len(cell.seeds),
+        runs=runs(),
+        evidence=evidence,
+        label_of=readable,
+        neighbours=nearest_semantics(data.embeddings),
+    )
+
+
+def _image_plan(cell: Cell, workspace: Workspace, given: ImageSet | None) -> Plan:
+    from kgzsl import datasets
+    from kgzsl.features import make_backbone
+    from kgzsl.tasks.evidence import in_graph
+    from kgzsl.tasks.methods import Knowledge
+
+    _check_fits(cell)
+    backbone = make_backbone(cell.backbone)
+    graph = workspace.graph(cell.graph)
+    descriptions = datasets.imagenet_descriptions() if cell.descriptions else None
+    knowledge = Knowledge(graph, workspace.vectors(graph, cell.vectors, descriptions), workspace.weights(backbone))
+    evidence, count = Evidence(), len(cell.seeds)
+    if cell.task == "image-hops":
         images = datasets.caltech101_unseen()
-        return _identity(images), len(cell.seeds), _hop_runs(cell, knowledge, workspace, backbone, images)
-    if cell.task == "image-holdout" and cell.dataset == "imagenet-samples":
+        identity, runs = _identity(images), _hop_runs(cell, knowledge, workspace.features(images, backbone), evidence)
+    elif cell.task == "image-holdout":
         images = given if given is not None else datasets.samples()
         splits = _chosen(cell, datasets.holdout_folds() if given is None else _folds())
-        return _identity(images), len(cell.seeds) * len(splits), _holdout_runs(cell, knowledge, workspace, backbone, images, splits)
-    if cell.task == "weight-retrieval" and cell.dataset == "imagenet-1k":
+        identity, count = _identity(images), count * len(splits)
+        runs = _holdout_runs(cell, knowledge, workspace.features(images, backbone), splits, evidence)
+    else:
         splits = _chosen(cell, _folds())
         identity = {"name": "imagenet-1k", "version": "classifier weights only", "digest": digest([s.digest for s in splits])}
-        return identity, len(cell.seeds) * len(splits), _retrieval_runs(cell, knowledge, splits)
-    raise InvalidInputError(
-        "the task must fit the dataset, and only tasks with folds take `folds`",
-        received=f"{cell.task} on {cell.dataset}, folds {cell.folds}",
+        runs, count = _retrieval_runs(cell, knowledge, splits), count * len(splits)
+    return Plan(
+        dataset=identity,
+        digests={"graph": graph.digest, "vectors": matrix_digest(knowledge.vectors), "weights": matrix_digest(knowledge.weights)},
+        total=count,
+        runs=runs,
+        evidence=evidence,
+        label_of=lambda i: graph.labels[int(graph.positions([i])[0])],
+        neighbours=in_graph(graph),
     )
+
+
+def _check_fits(cell: Cell) -> None:
+    fitting = {"image-hops": "caltech101-unseen", "image-holdout": "imagenet-samples", "weight-retrieval": "imagenet-1k"}
+    if fitting[cell.task] != cell.dataset or (cell.task == "image-hops" and cell.folds is not None):
+        raise InvalidInputError(
+            "the task must fit the dataset, and only tasks with folds take `folds`",
+            received=f"{cell.task} on {cell.dataset}, folds {cell.folds}",
+        )
 
 
 def _chosen(cell: Cell, splits: tuple[Split, ...]) -> tuple[Split, ...]:
@@ -131,30 +216,28 @@ def _settings(cell: Cell, seed: int) -> dict[str, Any]:
     return {**cell.settings, "seed": seed} if takes_seed else dict(cell.settings)
 
 
-def _holdout_runs(
-    cell: Cell, knowledge: Knowledge, workspace: Workspace, backbone: Backbone, images: ImageSet, splits: tuple[Split, ...]
-) -> Iterator[Run]:
+def _holdout_runs(cell: Cell, knowledge: Knowledge, features: Features, splits: tuple[Split, ...], evidence: Evidence) -> Iterator[Run]:
     from kgzsl.tasks.image import run_holdout
     from kgzsl.tasks.methods import make_method
 
-    features = workspace.features(images, backbone)
+    options: dict[str, Any] = {"choices": cell.calibrations, "graph": knowledge.graph, "evidence": evidence}
     for seed in cell.seeds:
         method = make_method(knowledge, cell.method, _settings(cell, seed))
         for split in splits:
-            yield seed, split.name, split.digest, run_holdout(method, features, split, truth=knowledge.weights, seed=seed)
+            yield seed, split.name, split.digest, run_holdout(method, features, split, truth=knowledge.weights, seed=seed, **options)
 
 
-def _hop_runs(cell: Cell, knowledge: Knowledge, workspace: Workspace, backbone: Backbone, images: ImageSet) -> Iterator[Run]:
+def _hop_runs(cell: Cell, knowledge: Knowledge, features: Features, evidence: Evidence) -> Iterator[Run]:
     from kgzsl import datasets
     from kgzsl.tasks.image import run_hop_sets
     from kgzsl.tasks.methods import make_method
 
-    features = workspace.features(images, backbone)
     sets = datasets.hop_sets()
     hops = {name: sets[name] for name in ("2-hops", "3-hops", "All")}
+    identity = digest({name: list(ids) for name, ids in hops.items()})
     for seed in cell.seeds:
         method = make_method(knowledge, cell.method, _settings(cell, seed))
-        yield seed, "hop sets", digest({name: list(ids) for name, ids in hops.items()}), run_hop_sets(method, features, sets["train"], hops)
+        yield seed, "hop sets", identity, run_hop_sets(method, features, sets["train"], hops, evidence)
 
 
 def _retrieval_runs(cell: Cell, knowledge: Knowledge, splits: tuple[Split, ...]) -> Iterator[Run]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kgzsl.calibration import JointScores
+
+if TYPE_CHECKING:
+    from kgzsl.graphs.graph import KnowledgeGraph
+    from kgzsl.matrices import ClassEmbeddings
 
 #: How much is kept: confusions per protocol, worst classes, wrong rows of each, points of a curve.
 CONFUSIONS, WORST, ERRORS_EACH, POINTS = 150, 12, 2, 101
@@ -98,3 +102,39 @@ class Evidence:
             first = next(iter(worst.values()))
             content["neighbours"] = [[place[c], [list(n) for n in neighbours(c, self._seen_beside[c])]] for c in first]
         return content
+
+
+def nearest_semantics(embeddings: ClassEmbeddings, count: int = 6) -> Neighbours:
+    """Return the neighbours function of classes without a graph: those with the nearest embeddings, by centred cosine."""
+    rows = embeddings.matrix.astype(np.float64) - embeddings.matrix.mean(axis=0)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+    def neighbours(identifier: str, seen: Collection[str]) -> list[tuple[str, str, bool]]:
+        at = embeddings.ids.index(identifier)
+        cosines = rows @ rows[at]
+        order = [i for i in np.argsort(-cosines, kind="stable") if i != at][:count]
+        return [(readable(embeddings.ids[i]), f"near in semantics ({cosines[i]:.2f})", embeddings.ids[i] in seen) for i in order]
+
+    return neighbours
+
+
+def in_graph(graph: KnowledgeGraph, count: int = 6) -> Neighbours:
+    """Return the neighbours function of classes in a graph: up to `count` hypernyms, hyponyms and siblings each, seen ones first."""
+    child, parent, _ = graph.edges_of("hypernym")
+
+    def neighbours(identifier: str, seen: Collection[str]) -> list[tuple[str, str, bool]]:
+        at = int(graph.positions([identifier])[0])
+        above, below = parent[child == at], child[parent == at]
+        beside = np.setdiff1d(child[np.isin(parent, above)], [at])
+        found = []
+        for relation, nodes in (("is a kind of", above), ("kind of it", below), ("beside it", beside)):
+            rows = sorted((graph.ids[n] not in seen, graph.labels[n]) for n in nodes.tolist())
+            found += [(label, relation, not unseen) for unseen, label in rows[:count]]
+        return found
+
+    return neighbours
+
+
+def readable(identifier: str) -> str:
+    """Return a class id as words: without its prefix and underscores."""
+    return identifier.split(":", 1)[-1].replace("_", " ")

@@ -11,7 +11,7 @@ import yaml
 from kgzsl.datasets import Split
 from kgzsl.errors import InvalidInputError
 from kgzsl.experiments.cell import Cell, load_cell
-from kgzsl.experiments.runner import _chosen, _plan
+from kgzsl.experiments.runner import _chosen, make_plan
 
 SPLITS = tuple(Split(f"fold-{k}", "1", (f"t:seen{k}",), (f"t:unseen{k}",)) for k in range(3))
 
@@ -57,10 +57,10 @@ def test_malformed_folds_are_refused(tmp_path: Path, folds: list[Any]) -> None:
 def test_hop_sets_have_no_folds(tmp_path: Path) -> None:
     nothing = cast(Any, None)
     with pytest.raises(InvalidInputError, match="only tasks with folds"):
-        _plan(cell(tmp_path, task="image-hops", dataset="caltech101-unseen", folds=[0]), nothing, nothing, nothing)
+        make_plan(cell(tmp_path, task="image-hops", dataset="caltech101-unseen", folds=[0]), nothing)
 
 
 def test_other_images_are_for_holdout_cells(tmp_path: Path) -> None:
     nothing = cast(Any, None)
     with pytest.raises(InvalidInputError, match="only image-holdout cells"):
-        _plan(cell(tmp_path), nothing, nothing, nothing, cast(Any, object()))
+        make_plan(cell(tmp_path), nothing, cast(Any, object()))
