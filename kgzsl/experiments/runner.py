@@ -208,12 +208,9 @@ def _identity(images: ImageSet) -> dict[str, str]:
 
 def _settings(cell: Cell, seed: int) -> dict[str, Any]:
     """The cell's settings with the run's seed, for methods that take one."""
-    from kgzsl.encoders import ENCODERS
-    from kgzsl.registry import parameters
+    from kgzsl.tasks.methods import takes_seed
 
-    is_encoder = cell.method in {entry.name for entry in ENCODERS}
-    takes_seed = is_encoder and "seed" in parameters(ENCODERS.lookup(cell.method))
-    return {**cell.settings, "seed": seed} if takes_seed else dict(cell.settings)
+    return {**cell.settings, "seed": seed} if takes_seed(cell.method) else dict(cell.settings)
 
 
 def _holdout_runs(cell: Cell, knowledge: Knowledge, features: Features, splits: tuple[Split, ...], evidence: Evidence) -> Iterator[Run]:

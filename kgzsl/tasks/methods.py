@@ -10,6 +10,7 @@ from kgzsl.classifiers import CLASSIFIERS, Classifier, WeightRegression, weight_
 from kgzsl.encoders import ENCODERS, Encoder
 from kgzsl.errors import InvalidInputError, UnknownNameError
 from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Vectors
+from kgzsl.registry import parameters
 
 if TYPE_CHECKING:
     from kgzsl.graphs.graph import KnowledgeGraph
@@ -40,19 +41,19 @@ def encoder_method(knowledge: Knowledge, name: str, settings: Mapping[str, Any] 
     return fit
 
 
-def conse_method(knowledge: Knowledge, settings: Mapping[str, Any] | None = None) -> Method:
-    """Return ConSE on the nodes' semantic vectors."""
+def text_method(knowledge: Knowledge, name: str, settings: Mapping[str, Any] | None = None) -> Method:
+    """Return a classifier of weights (`conse`, `icis`) on the nodes' semantic vectors: no graph."""
 
     def fit(seen: Sequence[str], candidates: Sequence[str]) -> Classifier:
         axis = list(dict.fromkeys([*candidates, *seen]))
         embeddings = ClassEmbeddings(tuple(axis), knowledge.vectors.rows(axis), knowledge.vectors.meta)
-        classifier = weight_classifier("conse", settings).fit(knowledge.weights.select(seen), embeddings)
+        classifier = weight_classifier(name, settings).fit(knowledge.weights.select(seen), embeddings)
         return Restricted(classifier, candidates) if len(axis) > len(candidates) else classifier
 
     return fit
 
 
-def oracle_method(knowledge: Knowledge, settings: Mapping[str, Any] | None = None) -> Method:
+def oracle_method(knowledge: Knowledge) -> Method:
     """Return the ceiling: every candidate's true classifier weights."""
 
     def fit(seen: Sequence[str], candidates: Sequence[str]) -> Classifier:
@@ -61,7 +62,8 @@ def oracle_method(knowledge: Knowledge, settings: Mapping[str, Any] | None = Non
     return fit
 
 
-_OTHERS = {"conse": conse_method, "oracle": oracle_method}
+#: Classifiers of weights that take text vectors as they are.
+ON_TEXT = ("conse", "icis")
 
 
 def check_method(name: str, settings: Mapping[str, Any] | None = None) -> None:
@@ -75,22 +77,30 @@ def check_method(name: str, settings: Mapping[str, Any] | None = None) -> None:
     names = [entry.name for entry in ENCODERS]
     if name in names:
         ENCODERS.make(name, settings)
-    elif name == "conse":
+    elif name in ON_TEXT:
         CLASSIFIERS.make(name, settings)
-    elif name not in _OTHERS:
+    elif name != "oracle":
         raise UnknownNameError(
-            "a known method is needed", received=repr(name), remedy=f"choose from: {', '.join(sorted([*names, *_OTHERS]))}"
+            "a known method is needed", received=repr(name), remedy=f"choose from: {', '.join(sorted([*names, *ON_TEXT, 'oracle']))}"
         )
     elif settings:
         raise InvalidInputError(f"`{name}` takes no settings", received=", ".join(sorted(settings)))
 
 
 def make_method(knowledge: Knowledge, name: str, settings: Mapping[str, Any] | None = None) -> Method:
-    """Return the method called `name`: an encoder's name, `conse` or `oracle`; see `check_method` for what is refused."""
+    """Return the method called `name`: an encoder's name, one of `ON_TEXT` or `oracle`; see `check_method` for what is refused."""
     check_method(name, settings)
-    if name in _OTHERS:
-        return _OTHERS[name](knowledge, settings)
-    return encoder_method(knowledge, name, settings)
+    if name == "oracle":
+        return oracle_method(knowledge)
+    return (text_method if name in ON_TEXT else encoder_method)(knowledge, name, settings)
+
+
+def takes_seed(name: str) -> bool:
+    """Return whether the method called `name` draws at random, and so takes a seed."""
+    if name == "oracle":
+        return False
+    cls: type = CLASSIFIERS.lookup(name) if name in ON_TEXT else ENCODERS.lookup(name)
+    return "seed" in parameters(cls)
 
 
 class Restricted(Classifier):
