@@ -101,18 +101,18 @@ def leaderboard(
     """
     from importlib.resources import files
 
-    from kgzsl.experiments.leaderboard import COLUMNS, collect, markdown, published_markdown, rows_of, update_document
+    from kgzsl.experiments.leaderboard import collect, markdown, published_markdown, rows_of, tables, update_document
 
     found = collect(list(results) if results else [Path(str(files("kgzsl.experiments") / "results"))])
-    tasks = [task] if task else [t for t in COLUMNS if any(r["task"] == t for r in found)]
-    tables = {t: rows_of(found, t) for t in tasks}
+    names = [name for name in tables(found) if not task or name.split(" ")[0] == task] or ([task] if task else [])
+    rows = {name: rows_of(found, name) for name in names}
     if as_json:
-        emit_json({t: [vars(row) for row in rows] for t, rows in tables.items()})
+        emit_json({name: [vars(row) for row in listed] for name, listed in rows.items()})
         return
-    texts = {t: markdown(rows, t) for t, rows in tables.items()}
+    texts = {name: markdown(listed, name) for name, listed in rows.items()}
     if update:
         update_document(update, texts)
         return
-    for t, text in texts.items():
-        published = published_markdown(found, t)
-        typer.echo(f"\n{t} (per cent)\n\n{text}\n" + (f"\n{published}\n" if published else ""))
+    for name, text in texts.items():
+        published = published_markdown(found, name)
+        typer.echo(f"\n{name} (per cent; distances in edges)\n\n{text}\n" + (f"\n{published}\n" if published else ""))

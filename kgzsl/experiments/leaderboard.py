@@ -7,38 +7,80 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kgzsl.errors import InvalidInputError, MissingDataError, first_five
 from kgzsl.experiments.results import read_result
 
-#: Columns `(heading, protocol, metric)` of each task's table; the first one orders the rows.
-COLUMNS: dict[str, tuple[tuple[str, str, str], ...]] = {
+
+class Column(NamedTuple):
+    """A column of a table: its heading, the protocol and metric it shows, and what the value is multiplied with."""
+
+    heading: str
+    protocol: str
+    metric: str
+    scale: float = 100.0
+
+
+#: Columns of each kind of table; the first one orders the rows.
+COLUMNS: dict[str, tuple[Column, ...]] = {
     "image-holdout": (
-        ("hit@1", "unseen-only", "hit@1"),
-        ("hit@5", "unseen-only", "hit@5"),
-        ("S", "gzsl", "S"),
-        ("U", "gzsl", "U"),
-        ("H", "gzsl", "H"),
-        ("AUSUC", "gzsl", "AUSUC"),
-        ("weight hit@1", "weights", "hit@1"),
+        Column("hit@1", "unseen-only", "hit@1"),
+        Column("hit@5", "unseen-only", "hit@5"),
+        Column("S", "gzsl", "S"),
+        Column("U", "gzsl", "U"),
+        Column("H", "gzsl", "H"),
+        Column("AUSUC", "gzsl", "AUSUC"),
+        Column("weight hit@1", "weights", "hit@1"),
     ),
     "image-hops": tuple(
-        (f"{name}{plus} @{k}", f"{name}{plus}", f"hit@{k}") for name in ("2-hops", "3-hops", "All") for plus in ("", "+1K") for k in (1, 5)
+        Column(f"{name}{plus} @{k}", f"{name}{plus}", f"hit@{k}")
+        for name in ("2-hops", "3-hops", "All")
+        for plus in ("", "+1K")
+        for k in (1, 5)
     ),
     "weight-retrieval": (
-        ("hit@1 hidden", "hidden", "hit@1"),
-        ("hit@5 hidden", "hidden", "hit@5"),
-        ("hit@1 all", "all", "hit@1"),
-        ("hit@5 all", "all", "hit@5"),
-        ("cosine", "all", "mean_cosine"),
+        Column("hit@1 hidden", "hidden", "hit@1"),
+        Column("hit@5 hidden", "hidden", "hit@5"),
+        Column("hit@1 all", "all", "hit@1"),
+        Column("hit@5 all", "all", "hit@5"),
+        Column("cosine", "all", "mean_cosine"),
+    ),
+    "feature-zsl": (
+        Column("T1", "zsl", "T1"),
+        Column("hit@1", "zsl", "hit@1"),
+        Column("S", "gzsl", "S"),
+        Column("U", "gzsl", "U"),
+        Column("H", "gzsl", "H"),
+        Column("AUSUC", "gzsl", "AUSUC"),
+        Column("H argmax", "gzsl argmax", "H"),
+        Column("H oracle γ", "gzsl oracle", "H"),
+    ),
+    "decisions": (
+        Column("stacking", "gzsl", "H"),
+        Column("no calibration", "gzsl argmax", "H"),
+        Column("temperature_bias", "gzsl temperature_bias", "H"),
+        Column("cosmo", "gzsl cosmo", "H"),
+        Column("boundary", "gzsl boundary", "H"),
+        Column("oracle γ", "gzsl oracle", "H"),
+        Column("AUSUC", "gzsl", "AUSUC"),
+    ),
+    "hierarchy": (
+        *(
+            Column(f"{name} {heading}", f"unseen-only {name}", heading, scale)
+            for name in ("argmax", "loki", "chils", "backoff")
+            for heading, scale in (("hit@1", 100.0), ("distance", 1.0))
+        ),
+        Column("backoff error", "unseen-only backoff", "error"),
     ),
 }
+#: Tables that show more of results that have a table already; only results with calibrations are in them.
+FURTHER = {"decisions": ("image-holdout", "feature-zsl"), "hierarchy": ("image-holdout",)}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: the result's name, what it was made with, and `(mean, std)` per column in per cent.
+    """One line of a table: the result's name, what it was made with, and `(mean, std)` per column, accuracies in per cent.
 
     A value is None where the method has no such number.
     """
@@ -46,7 +88,7 @@ class Row:
     name: str
     method: str
     backbone: str
-    vectors: str
+    semantics: str
     runs: int
     values: tuple[tuple[float, float] | None, ...]
 
@@ -65,28 +107,75 @@ def collect(paths: Sequence[str | os.PathLike[str]]) -> list[dict[str, Any]]:
     return [read_result(f) for f in found]
 
 
-def rows_of(results: Sequence[Mapping[str, Any]], task: str) -> list[Row]:
-    """Return the rows of one task's table, best first by its first column."""
-    if task not in COLUMNS:
-        raise InvalidInputError("a known task is needed", received=repr(task), remedy=f"choose from: {', '.join(COLUMNS)}")
+def tables(results: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return the results of every table, by its name: a kind of `COLUMNS`, and for feature sets what they share.
+
+    Feature results are in one table only where features and split are the same; it is named after the shortest dataset name.
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for kind in COLUMNS:
+        for result in results:
+            if result["task"] in FURTHER.get(kind, (kind,)) and (kind not in FURTHER or _has(result, kind)):
+                group = _group(result, results)
+                name = f"{kind} {group}" if kind in FURTHER or group != result["task"] else kind
+                found.setdefault(name, []).append(result)
+    return found
+
+
+def _has(result: Mapping[str, Any], kind: str) -> bool:
+    """Whether the result has calibrations to show in a further table."""
+    names = {column.protocol for column in COLUMNS[kind][2:]} - {"gzsl", "gzsl argmax", "gzsl oracle"}
+    return bool(names & set(result["summary"]))
+
+
+def _group(result: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
+    """The task of an image result; of a feature result, the shortest name among the datasets with its rows and split."""
+    if result["task"] != "feature-zsl":
+        return str(result["task"])
+
+    def same(r: Mapping[str, Any]) -> tuple[str, str]:
+        return r["digests"]["features"], r["runs"][0]["split_digest"]
+
+    alike = [r["dataset"]["name"] for r in results if r["task"] == "feature-zsl" and same(r) == same(result)]
+    return str(min(alike, key=lambda name: (len(name), name)))
+
+
+def rows_of(results: Sequence[Mapping[str, Any]], table: str) -> list[Row]:
+    """Return the rows of one table (see `tables`), best first by its first column.
+
+    Raises
+    ------
+    InvalidInputError : the results make no such table.
+    """
+    kind = table.split(" ")[0]
+    if kind not in COLUMNS:
+        raise InvalidInputError("a known table is needed", received=repr(table), remedy=f"choose from: {', '.join(COLUMNS)}")
     rows = []
-    for result in results:
-        if result["task"] != task:
-            continue
-        summary = result["summary"]
-        cells = [summary.get(protocol, {}).get(metric) for _, protocol, metric in COLUMNS[task]]
-        cell = result["cell"]
+    for result in tables(results).get(table, []):
+        summary, cell = result["summary"], result["cell"]
+        cells = [summary.get(column.protocol, {}).get(column.metric) for column in COLUMNS[kind]]
+        scales = [column.scale for column in COLUMNS[kind]]
         rows.append(
             Row(
                 name=cell["name"],
                 method=_label(cell),
-                backbone=cell["backbone"],
-                vectors=cell["vectors"],
+                backbone=cell.get("backbone", ""),
+                semantics=semantics_of(result),
                 runs=len(result["runs"]),
-                values=tuple((100 * c["mean"], 100 * c["std"]) if c else None for c in cells),
+                values=tuple((k * c["mean"], k * c["std"]) if c else None for k, c in zip(scales, cells, strict=True)),
             )
         )
     return sorted(rows, key=lambda row: -(row.values[0] or (0.0, 0.0))[0])
+
+
+def semantics_of(result: Mapping[str, Any]) -> str:
+    """Return what the classes of a result are known by: a text encoder, an encoder on a graph, or the dataset's own table."""
+    cell = result["cell"]
+    if "semantics" in cell:
+        return f"{cell['semantics']['encoder']} on {cell['graph']}"
+    if "vectors" in cell:
+        return f"{cell['vectors']}{' + descriptions' if cell.get('descriptions') else ''}"
+    return str(result["dataset"].get("semantics", "own"))
 
 
 def _label(cell: Mapping[str, Any]) -> str:
@@ -97,25 +186,33 @@ def _label(cell: Mapping[str, Any]) -> str:
     return f"{name} + descriptions" if cell.get("descriptions") else name
 
 
-def markdown(rows: Sequence[Row], task: str) -> str:
-    """Return a Markdown table; values in per cent, mean ± standard deviation where there are several runs."""
-    head = ["method", *(heading for heading, _, _ in COLUMNS[task]), "runs"]
-    table = [head]
+def markdown(rows: Sequence[Row], table: str) -> str:
+    """Return a Markdown table; mean ± standard deviation where there are several runs. Columns without a value are left out."""
+    columns = COLUMNS[table.split(" ")[0]]
+    shown = [k for k in range(len(columns)) if any(row.values[k] for row in rows)]
+    varied = table.startswith("feature-zsl")
+    lines_of = [["method", *(["semantics"] if varied else []), *(columns[k].heading for k in shown), "runs"]]
     for row in rows:
-        cells = ["–" if v is None else f"{v[0]:.1f} ± {v[1]:.1f}" if row.runs > 1 else f"{v[0]:.1f}" for v in row.values]
-        table.append([f"`{row.method}`" if " " not in row.method else row.method, *cells, str(row.runs)])
-    widths = [max(len(line[k]) for line in table) for k in range(len(head))]  # aligned, so that it reads well in a terminal too
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in table]
+        cells = [_value(row.values[k], row.runs, columns[k].scale) for k in shown]
+        method = f"`{row.method}`" if " " not in row.method else row.method
+        lines_of.append([method, *([row.semantics] if varied else []), *cells, str(row.runs)])
+    widths = [max(len(line[k]) for line in lines_of) for k in range(len(lines_of[0]))]  # aligned, to read well in a terminal too
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines_of]
     lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
     return "\n".join(lines)
 
 
-def published_markdown(results: Sequence[Mapping[str, Any]], task: str) -> str:
-    """Return the published numbers that the cells of a task carry, comparable or not and why, without repeats."""
+def _value(value: tuple[float, float] | None, runs: int, scale: float) -> str:
+    digits = 1 if scale == 100 else 2
+    if value is None:
+        return "–"
+    return f"{value[0]:.{digits}f} ± {value[1]:.{digits}f}" if runs > 1 else f"{value[0]:.{digits}f}"
+
+
+def published_markdown(results: Sequence[Mapping[str, Any]], table: str) -> str:
+    """Return the published numbers that the cells of a table carry, comparable or not and why, without repeats."""
     seen: dict[tuple[Any, ...], str] = {}
-    for result in results:
-        if result["task"] != task:
-            continue
+    for result in tables(results).get(table, []) if table.split(" ")[0] not in FURTHER else []:
         for entry in result["cell"].get("published", ()):
             note = "comparable" if entry["comparable"] else f"not comparable: {entry['why']}"
             key = (result["cell"]["method"]["name"], entry["metric"], entry["source"])

@@ -128,7 +128,12 @@ def _feature_plan(cell: Cell, workspace: Workspace) -> Plan:
             yield seed, data.split.name, data.split.digest, task.run(seed, evidence)
 
     return Plan(
-        dataset={"name": data.name, "version": data.version, "digest": data.digest},
+        dataset={
+            "name": data.name,
+            "version": data.version,
+            "digest": data.digest,
+            "semantics": str(data.embeddings.meta.get("semantics", "own")),
+        },
         digests={"features": matrix_digest(data.features), "embeddings": matrix_digest(data.embeddings)},
         total=len(cell.seeds),
         runs=runs(),
