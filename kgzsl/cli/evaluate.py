@@ -1,4 +1,4 @@
-"""`kgzsl eval`: a bundle on labelled features, by protocol."""
+"""`kgzsl eval`: a bundle on labelled features, or classifiers on a feature set, by protocol."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from kgzsl.cli.inputs import CLASSES_HELP
+from kgzsl.cli.inputs import CLASSES_HELP, read_settings
 from kgzsl.cli.output import emit_json, emit_table
-from kgzsl.errors import InvalidInputError
+
+app = typer.Typer(help="Evaluate bundles and classifiers by protocol.", no_args_is_help=True)
 
 
-def evaluate(
-    task: Annotated[str, typer.Argument(help="image")],
+@app.command("image")
+def image(
     bundle: Annotated[Path, typer.Argument(help="A bundle folder.")],
     features: Annotated[Path, typer.Argument(help="A feature artifact with labels (`kgzsl features extract --labels …`).")],
     protocol: Annotated[str, typer.Option("--protocol", help="unseen-only, +1K or gzsl.")] = "unseen-only",
@@ -31,12 +32,77 @@ def evaluate(
     from kgzsl.matrices import Features
     from kgzsl.tasks.image import bundle_metrics
 
-    if task != "image":
-        raise InvalidInputError("a known task is needed", received=repr(task), remedy="choose from: image")
     metrics = bundle_metrics(Bundle.load(bundle), Features.load(features), protocol, open_classes(classes) if classes else None)
     if as_json:
-        emit_json({"task": task, "protocol": protocol, "metrics": metrics})
+        emit_json({"task": "image", "protocol": protocol, "metrics": metrics})
     else:
         emit_table(
-            ["metric", "value"], [(k, f"{v:.4f}" if isinstance(v, float) else v) for k, v in metrics.items()], title=f"{task}, {protocol}"
+            ["metric", "value"], [(k, f"{v:.4f}" if isinstance(v, float) else v) for k, v in metrics.items()], title=f"image, {protocol}"
         )
+
+
+@app.command("features")
+def features_(
+    dataset: Annotated[str, typer.Argument(help="A feature set (`kgzsl list feature-sets`), or a folder of your own.")],
+    classifiers: Annotated[list[str] | None, typer.Argument(help="`kgzsl list classifiers`; default: eszsl.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", help="A setting of the dataset's reader, such as split=proposed; repeatable.")
+    ] = None,
+    embeddings: Annotated[
+        Path | None, typer.Option("--embeddings", help="A class embeddings artifact in place of the dataset's own semantics.")
+    ] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="A setting of one classifier as KEY=VALUE; repeatable.")] = None,
+    calibration: Annotated[
+        list[str] | None, typer.Option("--calibration", help="Another one beside stacking (`kgzsl list calibrations`); repeatable.")
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="How many runs: held-out rows and classes, and training, are drawn anew.")
+    ] = 3,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the result files.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Evaluate classifiers on a feature set: T1, S, U, H and AUSUC, γ chosen on seen classes.
+
+    Each writes a result file, which `kgzsl experiment leaderboard` reads too.
+
+    Examples:
+
+    `kgzsl eval features cub eszsl sje gaussian --calibration cosmo`
+
+    `kgzsl eval features my_folder ale --set epochs=50 --embeddings my.embeddings`
+    """
+    from kgzsl.errors import InvalidInputError
+    from kgzsl.experiments.cell import cell_of
+    from kgzsl.experiments.leaderboard import markdown, rows_of, tables
+    from kgzsl.experiments.results import write_result
+    from kgzsl.experiments.runner import check_cell, run_cell
+    from kgzsl.matrices import ClassEmbeddings
+
+    names, settings, of_data = classifiers or ["eszsl"], read_settings(setting), read_settings(data)
+    if settings and len(names) > 1:
+        raise InvalidInputError("--set is for one classifier", received=", ".join(names), remedy="run them one by one")
+    if Path(dataset).is_dir():
+        dataset, of_data = "folder", {"path": dataset, **of_data}
+    given = ClassEmbeddings.load(embeddings) if embeddings else None
+    cells = []
+    for name in names:
+        content = {
+            "name": f"local_{name}_{dataset}".replace(f"_{name}_", f"_{name.replace('_', '-')}_"),
+            "source": "run by `kgzsl eval features`",
+            "task": "feature-zsl",
+            "dataset": {"name": dataset, "settings": of_data},
+            "method": {"name": name, "settings": settings},
+            "calibrations": calibration or [],
+            "seeds": list(range(seeds)),
+        }
+        cells.append(cell_of(content, name))
+        check_cell(cells[-1])
+    results = []
+    for cell in cells:
+        results.append(run_cell(cell, embeddings=given))
+        typer.echo(f"{cell.method} → {write_result(results[-1], out / f'{cell.name}.json')}", err=True)
+    if as_json:
+        emit_json({result["cell"]["method"]["name"]: result["summary"] for result in results})
+        return
+    for table in tables(results):
+        typer.echo(f"\n{table} (per cent)\n\n{markdown(rows_of(results, table), table)}")

@@ -43,13 +43,13 @@ def _register() -> None:
     app.add_typer(graph.app, name="graph")
     app.add_typer(vectors.app, name="vectors")
     app.add_typer(features.app, name="features")
+    app.add_typer(evaluate.app, name="eval")
     app.add_typer(experiment.app, name="experiment")
     app.command("doctor")(doctor.doctor)
     app.command("list")(listing.list_)
     app.command("embed")(embed.embed)
     app.command("fit")(fit.fit)
     app.command("predict")(predict.predict)
-    app.command("eval")(evaluate.evaluate)
 
 
 _register()

@@ -17,7 +17,7 @@ from kgzsl.artifacts import digest
 from kgzsl.errors import InvalidInputError
 from kgzsl.experiments.cell import Cell
 from kgzsl.experiments.results import FORMAT_VERSION, summarise
-from kgzsl.matrices import IdMatrix
+from kgzsl.matrices import ClassEmbeddings, IdMatrix
 from kgzsl.progress import track
 from kgzsl.tasks.evidence import Evidence, Neighbours
 from kgzsl.workspace import Workspace
@@ -53,20 +53,23 @@ class Plan:
     neighbours: Neighbours
 
 
-def run_cell(cell: Cell, workspace: Workspace | None = None, *, images: ImageSet | None = None) -> dict[str, Any]:
+def run_cell(
+    cell: Cell, workspace: Workspace | None = None, *, images: ImageSet | None = None, embeddings: ClassEmbeddings | None = None
+) -> dict[str, Any]:
     """Run every seed and split of `cell` and return the result (see `results.SCHEMA`).
 
     Parameters
     ----------
     images : labelled images of ImageNet-1k classes in place of the samples, for an `image-holdout` cell; the result
         carries their name and digest.
+    embeddings : in place of the semantics of a feature set; the result carries their digest.
 
     Raises
     ------
     MissingDataError : the cell's dataset or models are not on this machine; says what to do.
     """
     started = time.perf_counter()
-    plan = make_plan(cell, workspace or Workspace(), images)
+    plan = make_plan(cell, workspace or Workspace(), images, embeddings)
     runs, last = [], time.perf_counter()
     for seed, split, split_digest, protocols in track(plan.runs, cell.name, total=plan.total):
         now = time.perf_counter()
@@ -106,20 +109,24 @@ def check_cell(cell: Cell) -> None:
         check_method(cell.method, cell.settings)
 
 
-def make_plan(cell: Cell, workspace: Workspace, given: ImageSet | None = None) -> Plan:
+def make_plan(cell: Cell, workspace: Workspace, given: ImageSet | None = None, embeddings: ClassEmbeddings | None = None) -> Plan:
     """Open what the cell names and return its plan; nothing has run yet."""
     if given is not None and cell.task != "image-holdout":
         raise InvalidInputError("only image-holdout cells take other images", received=f"{cell.name}, a cell of {cell.task}")
+    if embeddings is not None and (cell.task != "feature-zsl" or cell.encoder):
+        raise InvalidInputError("embeddings are given to feature sets that take none from a graph", received=cell.name)
     check_cell(cell)
-    return _feature_plan(cell, workspace) if cell.task == "feature-zsl" else _image_plan(cell, workspace, given)
+    return _feature_plan(cell, workspace, embeddings) if cell.task == "feature-zsl" else _image_plan(cell, workspace, given)
 
 
-def _feature_plan(cell: Cell, workspace: Workspace) -> Plan:
+def _feature_plan(cell: Cell, workspace: Workspace, embeddings: ClassEmbeddings | None) -> Plan:
     from kgzsl.datasets import read_feature_set
     from kgzsl.tasks.evidence import nearest_semantics, readable
     from kgzsl.tasks.features import FeatureTask
 
     data = read_feature_set(cell.dataset, **cell.dataset_settings)
+    if embeddings is not None:
+        data = data.with_embeddings(ClassEmbeddings(embeddings.ids, embeddings.matrix, {"semantics": "given", **embeddings.meta}))
     evidence = Evidence()
     task = FeatureTask(data, cell.method, cell.settings, cell.grid, cell.calibrations)
 
