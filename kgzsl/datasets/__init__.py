@@ -4,6 +4,7 @@ from kgzsl.datasets.awa import Awa1
 from kgzsl.datasets.base import ImageSet, Split
 from kgzsl.datasets.caltech import caltech101_hop_sets, caltech101_unseen
 from kgzsl.datasets.cub import Cub
+from kgzsl.datasets.class_links import ClassLinks, class_links, links_of
 from kgzsl.datasets.descriptions import imagenet_descriptions
 from kgzsl.datasets.feature_set import FeatureSet, check_same_features
 from kgzsl.datasets.imagenet import HOP_COUNTS, all_ids, holdout_folds, hop_sets, hop_split, image_folder, make_folds, samples, train_ids
@@ -13,7 +14,7 @@ from kgzsl.datasets.own import OwnFolder
 from kgzsl.datasets.photos import Photo, packaged_photos
 from kgzsl.datasets.readers import FeatureSetReader
 from kgzsl.datasets.resolver import FEATURE_SETS, list_feature_sets, read_feature_set
-from kgzsl.datasets.snips import SNIPS_COUNTS, TextSet, read_snips
+from kgzsl.datasets.snips import SNIPS_COUNTS, Snips, TextSet, read_snips
 
 __all__ = [
     "FEATURE_SETS",
@@ -21,6 +22,7 @@ __all__ = [
     "KZSL_COUNTS",
     "SNIPS_COUNTS",
     "Awa1",
+    "ClassLinks",
     "Cub",
     "FeatureSet",
     "FeatureSetReader",
@@ -28,12 +30,14 @@ __all__ = [
     "MatSplits",
     "OwnFolder",
     "Photo",
+    "Snips",
     "Split",
     "TextSet",
     "all_ids",
     "caltech101_hop_sets",
     "caltech101_unseen",
     "check_same_features",
+    "class_links",
     "holdout_folds",
     "hop_sets",
     "hop_split",
@@ -41,6 +45,7 @@ __all__ = [
     "imagenet_descriptions",
     "kzsl_names",
     "kzsl_split",
+    "links_of",
     "list_feature_sets",
     "make_folds",
     "packaged_photos",

@@ -9,6 +9,7 @@ from kgzsl.datasets.cub import Cub, CubProposed, CubSentences
 from kgzsl.datasets.feature_set import FeatureSet
 from kgzsl.datasets.own import OwnFolder
 from kgzsl.datasets.readers import FeatureSetReader
+from kgzsl.datasets.snips import Snips
 from kgzsl.datasets.xlsa17 import Awa2, Xlsa17Apy, Xlsa17Awa1, Xlsa17Awa2, Xlsa17Cub, Xlsa17Flo, Xlsa17Sun
 from kgzsl.registry import Entry, Resolver
 
@@ -24,6 +25,7 @@ FEATURE_SETS: Resolver[FeatureSetReader] = Resolver(
         CubProposed,
         CubSentences,
         OwnFolder,
+        Snips,
         Xlsa17Apy,
         Xlsa17Awa1,
         Xlsa17Awa2,

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from kgzsl.artifacts import digest
 from kgzsl.datasets.base import Split
+from kgzsl.datasets.class_links import class_links
 from kgzsl.datasets.feature_set import FeatureSet
 from kgzsl.datasets.folders import BenchmarkFolder
+from kgzsl.datasets.readers import FeatureSetReader, one_of
 from kgzsl.errors import InvalidInputError, SourceError, UnknownNameError, first_five
 from kgzsl.ids import check_unique
-from kgzsl.matrices import ClassEmbeddings, Features
+from kgzsl.matrices import ClassEmbeddings, Features, Vectors
 
 #: Part → intent → sentences, as the files hold them.
 SNIPS_COUNTS: Mapping[str, Mapping[str, int]] = {
@@ -140,3 +142,64 @@ def read_snips(path: str | os.PathLike[str] | None = None) -> TextSet:
     of = {part: tuple(sorted({label for p, label in zip(parts, labels, strict=True) if p == part})) for part in SNIPS_COUNTS}
     split = Split("snips-zslkg", "nayak2022", of["train"] + of["dev"], of["test"])
     return TextSet("snips", "2018", ids, texts, labels, parts, split).validate()
+
+
+class Snips(FeatureSetReader):
+    """SNIPS intents as sentence vectors: 13,802 rows, five seen and two unseen intents in ZSL-KG's split.
+
+    Parameters
+    ----------
+    path : the folder of the sentences, see `read_snips`.
+    text_encoder : makes a row of every sentence (`kgzsl list text-encoders`); kept in the cache of `embed_texts`.
+    semantics : of an intent, by the same encoder: `label`, its name in words ("rate book"), or `text`, name and sentence
+        ("rate book: a request to rate a book"), as `links/snips.tsv` gives them.
+
+    Other text encoders give other rows: never compare across them, nor with ZSL-KG's trained LSTM.
+    """
+
+    name: ClassVar[str] = "snips"
+    source: ClassVar[str] = "Coucke et al., 2018; split of Nayak and Bach, 2022"
+
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, text_encoder: str = "minilm-l6-v2", semantics: str = "label") -> None:
+        self.path, self.text_encoder = path, text_encoder
+        self.semantics = one_of("the semantics of SNIPS", semantics, ("label", "text"))
+
+    def read(self) -> FeatureSet:
+        """Return the set; see `FeatureSetReader.read`."""
+        from kgzsl.vectors import embed_texts
+        from kgzsl.vectors.text import LEMMAS, LEMMAS_GLOSS
+
+        found = read_snips(self.path)
+        sentences = embed_texts(_Texts(found.ids, found.texts, found.texts), self.text_encoder, template="{gloss}")
+        rows = class_links(self.name).select(found.split.classes)
+        names = _Texts(found.split.classes, tuple(c.label for c in rows), tuple(c.text for c in rows))
+        classes = embed_texts(names, self.text_encoder, template=LEMMAS if self.semantics == "label" else LEMMAS_GLOSS)
+        embeddings = ClassEmbeddings(classes.ids, classes.matrix, {"semantics": self.semantics, "vectors": dict(classes.meta)})
+        made = found.feature_set(sentences.matrix, embeddings, _recipe(sentences))
+        counts = {part: sum(intents.values()) for part, intents in SNIPS_COUNTS.items()}
+        published = {
+            "rows": sum(counts.values()),
+            "seen": len(SNIPS_COUNTS["train"]) + len(SNIPS_COUNTS["dev"]),
+            "unseen": len(SNIPS_COUNTS["test"]),
+            "train": counts["train"] + counts["dev"],
+            "test_unseen": counts["test"],
+        }
+        return replace(made, published=published).validate()
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """Texts as `embed_texts` reads them of a graph."""
+
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    texts: tuple[str, ...]
+
+
+def _recipe(vectors: Vectors) -> dict[str, Any]:
+    """The encoder and its settings, in the words of a feature recipe."""
+    meta = vectors.meta
+    return {
+        "backbone": meta.get("model", meta["encoder"]),
+        **{k: v for k, v in meta.items() if k not in ("oov", "texts_digest", "template")},
+    }

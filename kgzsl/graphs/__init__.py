@@ -1,9 +1,11 @@
 """Graphs: recipes, compilation, the `KnowledgeGraph` artifact, views of it, and conversions."""
 
+from kgzsl.graphs.attach import NewClass, attach
 from kgzsl.graphs.compile import compile_graph
 from kgzsl.graphs.distances import Distances, shortest_paths
 from kgzsl.graphs.graph import KnowledgeGraph
 from kgzsl.graphs.hierarchy import Hierarchy, rooted
+from kgzsl.graphs.link import Link, link
 from kgzsl.graphs.recipe import Recipe, load_recipe, shipped_recipes
 from kgzsl.graphs.views import View, ancestors, both_directions, descendants, directed, hop_distance, undirected
 
@@ -11,14 +13,18 @@ __all__ = [
     "Distances",
     "Hierarchy",
     "KnowledgeGraph",
+    "Link",
+    "NewClass",
     "Recipe",
     "View",
     "ancestors",
+    "attach",
     "both_directions",
     "compile_graph",
     "descendants",
     "directed",
     "hop_distance",
+    "link",
     "load_recipe",
     "rooted",
     "shipped_recipes",

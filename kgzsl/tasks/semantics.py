@@ -1,0 +1,192 @@
+"""Graph embeddings as class semantics: of classes that stand in a graph, or are attached to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from kgzsl.classifiers import WeightRegression
+from kgzsl.classifiers.scaling import Scaling
+from kgzsl.classifiers.softmax import softmax_regression
+from kgzsl.datasets.class_links import class_links
+from kgzsl.encoders import ENCODERS
+from kgzsl.encoders.base import unit_rows
+from kgzsl.errors import InvalidInputError, UnknownNameError
+from kgzsl.graphs import attach, undirected
+from kgzsl.ids import positions
+from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Features, Vectors
+from kgzsl.vectors import TextEncoder, embed_texts
+
+if TYPE_CHECKING:
+    from kgzsl.graphs import KnowledgeGraph
+
+#: Scalings that a linear classifier can take into its weights.
+AFFINE = ("none", "centre", "standardise")
+_WITHOUT_TRAINING = ("text", "propagated")
+
+
+def knowledge_graph_of(dataset: str, graph: KnowledgeGraph) -> KnowledgeGraph:
+    """Return `graph` with the classes of a benchmark attached by its shipped links (`cub`, `snips`).
+
+    The recipes `birds` and `intents` hold all parents that these links name, and so does `wordnet-nouns`.
+
+    Raises
+    ------
+    UnknownNameError : no links ship for this benchmark, or the graph lacks a parent.
+    InvalidInputError : the classes are nodes of the graph already.
+    """
+    links = class_links(dataset)
+    return attach(graph, links.classes, links.source)
+
+
+@dataclass(frozen=True, eq=False)
+class GraphSemantics:
+    """Training rows of seen classes, and any classes of a graph → class embeddings.
+
+    Attributes
+    ----------
+    graph : holds all classes as nodes.
+    text_encoder : an encoder of node texts or its name.
+    encoder : `text`, a class's own text vector; `propagated`, the mean of text vectors over the graph, `hops` times; or a
+        name of `kgzsl list encoders`, which is fitted on the seen classes' softmax regression and predicts the weights of
+        every class, `[classes, features + 1]`. Only the last kind looks at the training rows.
+    settings : of the encoder; `propagated` takes `hops` (2).
+    template : the node text; None takes the text encoder's own.
+    feature_scaling : `none`, `centre` or `standardise`, with the training rows' statistics. The regression works on scaled
+        features; the weights that are returned score unscaled ones.
+    penalty : of the regression.
+
+    Raises
+    ------
+    UnknownNameError : no such encoder.
+    InvalidInputError : settings that it does not take, or another scaling.
+    """
+
+    graph: KnowledgeGraph
+    text_encoder: TextEncoder | str = "minilm-l6-v2"
+    encoder: str = "propagated"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    template: str | None = None
+    feature_scaling: str = "standardise"
+    penalty: float = 1e-2
+
+    def __post_init__(self) -> None:
+        names = [entry.name for entry in ENCODERS]
+        if self.encoder in names:
+            ENCODERS.make(self.encoder, self.settings)
+        elif self.encoder not in _WITHOUT_TRAINING:
+            raise UnknownNameError(
+                "class semantics come from a known encoder",
+                received=repr(self.encoder),
+                remedy=f"choose from: {', '.join(sorted([*names, *_WITHOUT_TRAINING]))}",
+            )
+        elif unknown := sorted(set(self.settings) - ({"hops"} if self.encoder == "propagated" else set())):
+            raise InvalidInputError(
+                f"`{self.encoder}` takes {'`hops`' if self.encoder == 'propagated' else 'no settings'}", received=unknown
+            )
+        if not (isinstance(self._hops, int) and self._hops >= 0):
+            raise InvalidInputError("hops is a whole number of at least 0", received=repr(self._hops))
+        if self.feature_scaling not in AFFINE:
+            raise InvalidInputError(
+                "weights score unscaled features only after an affine scaling",
+                received=repr(self.feature_scaling),
+                remedy=f"choose from: {', '.join(AFFINE)}",
+            )
+
+    def __call__(self, train: Features, classes: Sequence[str]) -> ClassEmbeddings:
+        """Return the embeddings of `classes`, `[classes, text dim]` or `[classes, features + 1]`.
+
+        Parameters
+        ----------
+        train : labelled rows of seen classes only.
+
+        Raises
+        ------
+        UnknownNameError : a class, or a training row's class, is not a node of the graph.
+        InvalidInputError : an encoder is fitted, and the rows have no labels.
+        """
+        if self.encoder in _WITHOUT_TRAINING:
+            return self._propagated(classes, self._hops)
+        scaling, targets = self._targets(train)
+        return _unscaled(self._predicted(targets, classes), scaling)
+
+    def classifier(self, train: Features, classes: Sequence[str]) -> WeightRegression:
+        """Return the classifier whose weights are the predicted ones, and for seen classes their own, all of length 1 on
+        scaled features; it scores unscaled features.
+
+        Raises
+        ------
+        InvalidInputError : the encoder does not predict weights; what `__call__` raises.
+        """
+        if self.encoder in _WITHOUT_TRAINING:
+            raise InvalidInputError(
+                f"`{self.encoder}` gives vectors of texts, not weights", remedy="fit a classifier on features and these embeddings"
+            )
+        scaling, targets = self._targets(train)
+        rows = np.array(self._predicted(targets, classes).matrix)
+        own = [i for i, c in enumerate(classes) if c in set(targets.ids)]
+        if own:
+            rows[own] = unit_rows(targets.rows([classes[i] for i in own]))
+        scaled = ClassEmbeddings(tuple(classes), rows)
+        return WeightRegression.of_rows(ClassifierWeights(tuple(classes), _unscaled(scaled, scaling).matrix))
+
+    @property
+    def _hops(self) -> Any:
+        return self.settings.get("hops", 2) if self.encoder == "propagated" else 0
+
+    def _propagated(self, classes: Sequence[str], hops: int) -> ClassEmbeddings:
+        """`(D⁻¹(A + I))^hops X` at `classes`; no text beyond the receptive field is encoded."""
+        at = self.graph.positions(classes)
+        step = undirected(self.graph, self_loops=True, norm="row").adjacency[0]
+        weight = sparse.identity(len(self.graph), dtype=np.float32, format="csr")[at]
+        for _ in range(hops):
+            weight = weight @ step
+        inside = np.unique(weight.indices)
+        vectors = embed_texts(_Part.of(self.graph, inside), self.text_encoder, template=self.template)
+        meta = {"encoder": self.encoder, "settings": dict(self.settings), "graph": self.graph.digest, "vectors": dict(vectors.meta)}
+        return ClassEmbeddings(tuple(classes), weight[:, inside] @ vectors.matrix, meta)
+
+    def _targets(self, train: Features) -> tuple[Scaling, ClassifierWeights]:
+        """The scaling of the training rows and the seen classes' weights on scaled rows, `[seen, features + 1]`."""
+        if not train.labels:
+            raise InvalidInputError("an encoder is fitted on labelled rows", received="features without labels")
+        seen = tuple(sorted(set(train.labels)))
+        scaling = Scaling.of(self.feature_scaling, train.matrix)
+        labels = positions(train.labels, seen, "the seen classes")
+        return scaling, softmax_regression(scaling(train.matrix), labels, seen, penalty=self.penalty)
+
+    def _predicted(self, targets: ClassifierWeights, classes: Sequence[str]) -> ClassEmbeddings:
+        encoder = ENCODERS.make(self.encoder, self.settings)
+        view = encoder.view(self.graph)
+        return encoder.fit(view, self._vectors, targets).encode(view, self._vectors, classes)
+
+    @cached_property
+    def _vectors(self) -> Vectors:
+        return embed_texts(self.graph, self.text_encoder, template=self.template)
+
+
+def _unscaled(embeddings: ClassEmbeddings, scaling: Scaling) -> ClassEmbeddings:
+    """The weights `[classes, features + 1]` that score unscaled features as `embeddings` score scaled ones."""
+    rows = embeddings.matrix.astype(np.float64)
+    weight = rows[:, :-1] / scaling.deviation
+    bias = rows[:, -1] - weight @ scaling.mean
+    return replace(embeddings, matrix=np.concatenate([weight, bias[:, None]], axis=1))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some nodes of a graph, as `embed_texts` reads them."""
+
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    texts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, graph: KnowledgeGraph, at: np.ndarray) -> _Part:
+        ids, labels, texts = (tuple(column[i] for i in at.tolist()) for column in (graph.ids, graph.labels, graph.texts))
+        return cls(ids, labels, texts)
