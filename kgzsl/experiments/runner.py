@@ -121,14 +121,27 @@ def make_plan(cell: Cell, workspace: Workspace, given: ImageSet | None = None, e
 
 def _feature_plan(cell: Cell, workspace: Workspace, embeddings: ClassEmbeddings | None) -> Plan:
     from kgzsl.datasets import read_feature_set
-    from kgzsl.tasks.evidence import nearest_semantics, readable
+    from kgzsl.tasks.evidence import in_graph, nearest_semantics, readable
     from kgzsl.tasks.features import FeatureTask
+    from kgzsl.tasks.semantics import GraphSemantics, knowledge_graph_of
 
     data = read_feature_set(cell.dataset, **cell.dataset_settings)
     if embeddings is not None:
         data = data.with_embeddings(ClassEmbeddings(embeddings.ids, embeddings.matrix, {"semantics": "given", **embeddings.meta}))
+    semantics, neighbours = None, nearest_semantics(data.embeddings)
+    digests = {"features": matrix_digest(data.features)}
+    if cell.encoder:
+        graph = knowledge_graph_of(cell.dataset, workspace.graph(cell.graph))
+        made = GraphSemantics(graph, cell.vectors, cell.encoder, cell.encoder_settings)
+        neighbours, digests["graph"] = in_graph(graph), graph.digest
+        if made.predicts_weights:
+            semantics = made
+        else:
+            data = data.with_embeddings(made(data.train, data.split.classes))
+    if semantics is None:
+        digests["embeddings"] = matrix_digest(data.embeddings)
     evidence = Evidence()
-    task = FeatureTask(data, cell.method, cell.settings, cell.grid, cell.calibrations)
+    task = FeatureTask(data, cell.method, cell.settings, cell.grid, cell.calibrations, semantics)
 
     def runs() -> Iterator[Run]:
         for seed in cell.seeds:
@@ -141,12 +154,12 @@ def _feature_plan(cell: Cell, workspace: Workspace, embeddings: ClassEmbeddings 
             "digest": data.digest,
             "semantics": str(data.embeddings.meta.get("semantics", "own")),
         },
-        digests={"features": matrix_digest(data.features), "embeddings": matrix_digest(data.embeddings)},
+        digests=digests,
         total=len(cell.seeds),
         runs=runs(),
         evidence=evidence,
         label_of=readable,
-        neighbours=nearest_semantics(data.embeddings),
+        neighbours=neighbours,
     )
 
 

@@ -28,6 +28,7 @@ from kgzsl.metrics import hit_at_k, hits, mean_interval, per_class_mean, rank_bo
 from kgzsl.tasks.decisions import Choice, generalised
 from kgzsl.tasks.evidence import Evidence
 from kgzsl.tasks.methods import Restricted
+from kgzsl.tasks.semantics import GraphSemantics
 
 #: Training rows of seen classes, candidate classes → class embeddings in the candidates' order.
 Semantics = Callable[[Features, Sequence[str]], ClassEmbeddings]
@@ -44,8 +45,8 @@ def own_semantics(data: FeatureSet) -> Semantics:
 class FeatureMethod:
     """A classifier by name, on feature rows.
 
-    A classifier of weights (`icis`, `weight_regression`, `conse`) gets those of a softmax regression on the training rows,
-    standardised by their own statistics.
+    A classifier of weights (`icis`, `conse`) gets those of a softmax regression on the training rows, standardised by their own
+    statistics; `weight_regression` takes the weights that an encoder predicts (`GraphSemantics`).
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ class FeatureMethod:
 
     Raises
     ------
-    UnknownNameError, InvalidInputError : no such classifier or setting.
+    UnknownNameError, InvalidInputError : no such classifier or setting, or `weight_regression` without an encoder of weights.
     """
 
     name: str
@@ -63,15 +64,29 @@ class FeatureMethod:
 
     def __post_init__(self) -> None:
         CLASSIFIERS.make(self.name, self.settings)
+        if self.name == "weight_regression":
+            _predicting(self.semantics)
 
     def fit(self, train: Features, classes: Sequence[str]) -> Classifier:
         """Return the classifier of `classes`, fitted on rows of seen classes; the seen ones are among `classes`."""
+        if self.name == "weight_regression":
+            return _predicting(self.semantics).classifier(train, classes)
         embeddings = self.semantics(train, classes)
         if issubclass(CLASSIFIERS.lookup(self.name), FeatureClassifier):
             return feature_classifier(self.name, self.settings).fit(train.matrix, train.labels, embeddings)
         weights, scaling = seen_weights(train)
         classifier = weight_classifier(self.name, self.settings).fit(weights, embeddings)
         return _Scaled(classifier, scaling)
+
+
+def _predicting(semantics: Semantics) -> GraphSemantics:
+    if not isinstance(semantics, GraphSemantics) or not semantics.predicts_weights:
+        raise InvalidInputError(
+            "weight regression takes the weights that an encoder predicts from a graph",
+            received="embeddings of another kind",
+            remedy="name an encoder as semantics (sgcn, dgp, gcnz, graph_gp), or take another classifier",
+        )
+    return semantics
 
 
 def seen_weights(train: Features) -> tuple[ClassifierWeights, Scaling]:

@@ -136,6 +136,11 @@ class GraphSemantics:
         return WeightRegression.of_rows(ClassifierWeights(tuple(classes), _unscaled(scaled, scaling).matrix))
 
     @property
+    def predicts_weights(self) -> bool:
+        """Whether the embeddings are classifier weights, fitted on training rows."""
+        return self.encoder not in _WITHOUT_TRAINING
+
+    @property
     def _hops(self) -> Any:
         return self.settings.get("hops", 2) if self.encoder == "propagated" else 0
 
