@@ -3,8 +3,8 @@
 from kgzsl.datasets.awa import Awa1
 from kgzsl.datasets.base import ImageSet, Split
 from kgzsl.datasets.caltech import caltech101_hop_sets, caltech101_unseen
-from kgzsl.datasets.cub import Cub
 from kgzsl.datasets.class_links import ClassLinks, class_links, links_of
+from kgzsl.datasets.cub import Cub
 from kgzsl.datasets.descriptions import imagenet_descriptions
 from kgzsl.datasets.feature_set import FeatureSet, check_same_features
 from kgzsl.datasets.imagenet import HOP_COUNTS, all_ids, holdout_folds, hop_sets, hop_split, image_folder, make_folds, samples, train_ids
