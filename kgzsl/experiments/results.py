@@ -43,7 +43,8 @@ _EVIDENCE: dict[str, Any] = {
                 "required": ["per_class", "confusions"],
                 "properties": {
                     "per_class": _tuples(_INTEGER, {"type": "boolean"}, _INTEGER, _INTEGER),  # class, seen, rows, right
-                    "confusions": _tuples(_INTEGER, _INTEGER, _INTEGER),  # true class, answer, rows; the most frequent ones
+                    # true class, answer, rows, how the answer stands to the class ("" for none); the most frequent ones
+                    "confusions": _tuples(_INTEGER, _INTEGER, _INTEGER, _STRING),
                     "curve": _tuples(_SHARE, _SHARE),  # S, U as γ rises, in the first run
                     "chosen": {
                         "type": "array",

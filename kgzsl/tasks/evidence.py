@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 #: How much is kept: confusions per protocol, worst classes, wrong rows of each, points of a curve.
 CONFUSIONS, WORST, ERRORS_EACH, POINTS = 150, 12, 2, 101
 
-#: Label, relation and whether it is seen, of each neighbour of a class, given the seen classes.
-Neighbours = Callable[[str, Collection[str]], Sequence[tuple[str, str, bool]]]
+#: Id, label and relation of each neighbour of a class, nearest first.
+Neighbours = Callable[[str], Sequence[tuple[str, str, str]]]
+#: Neighbours that are kept of a class and relation.
+EACH_RELATION = 6
 
 
 @dataclass
@@ -87,12 +89,18 @@ class Evidence:
         named |= {a for name, kept in self._protocols.items() for label in worst[name] for _, a in kept.errors[label]}
         ids = sorted(named)
         place = {identifier: i for i, identifier in enumerate(ids)}
+        relation: dict[tuple[str, str], str] = {}
+        if neighbours is not None:
+            for label in {label for top in tops.values() for (label, _), _ in top}:
+                relation |= {(label, other): kind for other, _, kind in reversed(neighbours(label))}
         protocols: dict[str, Any] = {}
         for name, kept in self._protocols.items():
             rows = sorted(kept.rows.items())
             protocols[name] = {
                 "per_class": [[place[label], seen, count, kept.right[label, seen]] for (label, seen), count in rows],
-                "confusions": [[place[label], place[answer], count] for (label, answer), count in tops[name]],
+                "confusions": [
+                    [place[label], place[answer], count, relation.get((label, answer), "")] for (label, answer), count in tops[name]
+                ],
                 "errors": [[row, place[label], place[answer]] for label in worst[name] for row, answer in kept.errors[label]],
             }
             if kept.curve is not None:
@@ -100,8 +108,16 @@ class Evidence:
         content: dict[str, Any] = {"classes": [[i, label_of(i)] for i in ids], "protocols": protocols}
         if neighbours is not None and worst:
             first = next(iter(worst.values()))
-            content["neighbours"] = [[place[c], [list(n) for n in neighbours(c, self._seen_beside[c])]] for c in first]
+            content["neighbours"] = [[place[c], _kept(neighbours(c), self._seen_beside[c])] for c in first]
         return content
+
+
+def _kept(found: Sequence[tuple[str, str, str]], seen: Collection[str]) -> list[list[Any]]:
+    """Label, relation and whether it is seen, of the first neighbours of every relation, seen ones before others."""
+    rows: dict[str, list[list[Any]]] = {}
+    for identifier, label, relation in sorted(found, key=lambda n: n[0] not in seen):
+        rows.setdefault(relation, []).append([label, relation, identifier in seen])
+    return [row for relation in dict.fromkeys(r for _, _, r in found) for row in rows[relation][:EACH_RELATION]]
 
 
 def nearest_semantics(embeddings: ClassEmbeddings, count: int = 6) -> Neighbours:
@@ -109,28 +125,26 @@ def nearest_semantics(embeddings: ClassEmbeddings, count: int = 6) -> Neighbours
     rows = embeddings.matrix.astype(np.float64) - embeddings.matrix.mean(axis=0)
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
-    def neighbours(identifier: str, seen: Collection[str]) -> list[tuple[str, str, bool]]:
-        at = embeddings.ids.index(identifier)
-        cosines = rows @ rows[at]
-        order = [i for i in np.argsort(-cosines, kind="stable") if i != at][:count]
-        return [(readable(embeddings.ids[i]), f"near in semantics ({cosines[i]:.2f})", embeddings.ids[i] in seen) for i in order]
+    place = {identifier: i for i, identifier in enumerate(embeddings.ids)}
+
+    def neighbours(identifier: str) -> list[tuple[str, str, str]]:
+        at = place[identifier]
+        order = [i for i in np.argsort(-(rows @ rows[at]), kind="stable") if i != at][:count]
+        return [(embeddings.ids[i], readable(embeddings.ids[i]), "near in semantics") for i in order]
 
     return neighbours
 
 
-def in_graph(graph: KnowledgeGraph, count: int = 6) -> Neighbours:
-    """Return the neighbours function of classes in a graph: up to `count` hypernyms, hyponyms and siblings each, seen ones first."""
+def in_graph(graph: KnowledgeGraph) -> Neighbours:
+    """Return the neighbours function of classes in a graph: their hypernyms, hyponyms and siblings."""
     child, parent, _ = graph.edges_of("hypernym")
 
-    def neighbours(identifier: str, seen: Collection[str]) -> list[tuple[str, str, bool]]:
+    def neighbours(identifier: str) -> list[tuple[str, str, str]]:
         at = int(graph.positions([identifier])[0])
         above, below = parent[child == at], child[parent == at]
         beside = np.setdiff1d(child[np.isin(parent, above)], [at])
-        found = []
-        for relation, nodes in (("is a kind of", above), ("kind of it", below), ("beside it", beside)):
-            rows = sorted((graph.ids[n] not in seen, graph.labels[n]) for n in nodes.tolist())
-            found += [(label, relation, not unseen) for unseen, label in rows[:count]]
-        return found
+        found = (("is a kind of", above), ("kind of it", below), ("beside it", beside))
+        return [(graph.ids[n], graph.labels[n], relation) for relation, nodes in found for n in nodes.tolist()]
 
     return neighbours
 
