@@ -37,7 +37,7 @@ def _root(version: bool = typer.Option(False, "--version", callback=_version, is
 
 
 def _register() -> None:
-    from kgzsl.cli import data, doctor, embed, evaluate, experiment, features, fit, graph, listing, predict, vectors
+    from kgzsl.cli import data, doctor, embed, evaluate, experiment, features, fit, graph, listing, predict, report, vectors
 
     app.add_typer(data.app, name="data")
     app.add_typer(graph.app, name="graph")
@@ -50,6 +50,7 @@ def _register() -> None:
     app.command("embed")(embed.embed)
     app.command("fit")(fit.fit)
     app.command("predict")(predict.predict)
+    app.command("report")(report.report)
 
 
 _register()
