@@ -46,7 +46,7 @@ def write_report(
         raise InvalidInputError(
             "a report is written as a known kind of file", received=path.name, remedy=f"end it in {', '.join(SUFFIXES)}"
         )
-    text = as_markdown(results, title) if path.suffix == ".md" else as_html(results, title, images)
+    text = as_markdown(results, title) if path.suffix == ".md" else as_html(results, title, images, opened=path.suffix == ".pdf")
     with atomic_file(path) as temporary:
         if path.suffix == ".pdf":
             _print(text, temporary)
@@ -68,8 +68,8 @@ def as_markdown(results: Sequence[Mapping[str, Any]], title: str) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def as_html(results: Sequence[Mapping[str, Any]], title: str, images: Path | None = None) -> str:
-    """Return the page; everything it shows stands in it, and every text from a result is escaped."""
+def as_html(results: Sequence[Mapping[str, Any]], title: str, images: Path | None = None, *, opened: bool = False) -> str:
+    """Return the page; everything it shows stands in it, every text from a result is escaped, and `opened` folds nothing."""
     import jinja2
 
     import kgzsl
@@ -80,7 +80,7 @@ def as_html(results: Sequence[Mapping[str, Any]], title: str, images: Path | Non
     page = environment.get_template("report.html.j2")
     named = [_table(results, name) for name in tables(results)]
     shown = [_shown(result, images) for result in results]
-    return page.render(title=title, version=kgzsl.__version__, tables=named, results=shown)
+    return page.render(title=title, version=kgzsl.__version__, tables=named, results=shown, opened=opened)
 
 
 def facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -64,7 +64,7 @@ class Evidence:
                 continue
             kept.confusions[label, answer] += 1
             examples = kept.errors.setdefault(label, [])
-            if len(examples) < ERRORS_EACH:
+            if len(examples) < ERRORS_EACH and row not in (r for r, _ in examples):
                 examples.append((row, answer))
 
     def add_curve(self, protocol: str, scores: JointScores, gamma: float) -> None:
