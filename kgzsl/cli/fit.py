@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kgzsl.cli.inputs import BACKBONE_HELP, CLASSES_HELP, GRAPH_HELP, HIDE_HELP, SEEN_HELP, SETTING_HELP, WEIGHTS_HELP
+from kgzsl.cli.inputs import BACKBONE_HELP, CLASSES_HELP, DESCRIPTIONS_HELP, GRAPH_HELP, HIDE_HELP, SEEN_HELP, SETTING_HELP, WEIGHTS_HELP
 from kgzsl.cli.output import emit_json
 
 
@@ -24,6 +24,7 @@ def fit(
         Path | None, typer.Option("--calibrate", help="Features of seen classes' images, to choose γ; not images you evaluate on.")
     ] = None,
     text_encoder: Annotated[str, typer.Option("--text-encoder", help="See `kgzsl list text-encoders`.")] = "minilm-l6-v2",
+    descriptions: Annotated[Path | None, typer.Option("--descriptions", help=DESCRIPTIONS_HELP, exists=True, dir_okay=False)] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help=SETTING_HELP)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an artifact at the target.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -38,10 +39,9 @@ def fit(
     """
     from kgzsl import front
     from kgzsl.artifacts import check_target
-    from kgzsl.cli.inputs import open_classes, open_graph, open_targets, read_settings
+    from kgzsl.cli.inputs import open_classes, open_graph, open_targets, open_vectors, read_settings
     from kgzsl.encoders import ENCODERS
     from kgzsl.matrices import Features
-    from kgzsl.vectors import embed_texts
 
     check_target(out, overwrite=overwrite)  # like all below: before the work, not after it
     wanted, settings = open_classes(classes), read_settings(setting)
@@ -49,7 +49,7 @@ def fit(
     targets = open_targets(weights, backbone, seen, hide)
     images = Features.load(calibrate) if calibrate else None
     opened = open_graph(graph)
-    vectors = embed_texts(opened, text_encoder)
+    vectors = open_vectors(opened, text_encoder, descriptions)
     bundle = front.fit(opened, weights=targets, classes=wanted, encoder=encoder, vectors=vectors, settings=settings, calibrate=images)
     path = bundle.save(out, overwrite=overwrite)
     if as_json:

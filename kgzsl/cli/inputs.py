@@ -12,7 +12,7 @@ from kgzsl.errors import InvalidInputError, UnknownNameError, first_five
 if TYPE_CHECKING:
     from kgzsl.bundle import Bundle
     from kgzsl.graphs.graph import KnowledgeGraph
-    from kgzsl.matrices import ClassifierWeights, Features
+    from kgzsl.matrices import ClassifierWeights, Features, Vectors
 
 GRAPH_HELP = "A graph artifact, or a recipe's name or file (built once and kept)."
 CLASSES_HELP = "A file with one id per line, or one of the lists imagenet-1k, imagenet-21k."
@@ -21,6 +21,7 @@ BACKBONE_HELP = "Take the weights of this backbone's own head (default, without 
 SEEN_HELP = "Learn from the weights of these classes only (needed where the graph lacks some)."
 HIDE_HELP = "Classes whose weights are not shown to the encoder."
 DEFAULT_BACKBONE = "efficientnet-lite0"
+DESCRIPTIONS_HELP = "Texts beside the nodes' own, JSON {id: [text, …]}: what classes look like."
 SETTING_HELP = "A setting of the encoder as KEY=VALUE (VALUE is JSON, or text); repeatable."
 
 
@@ -73,6 +74,14 @@ def _among(wanted: Sequence[str], have: Sequence[str], option: str) -> Sequence[
             remedy="take them out of the list",
         )
     return wanted
+
+
+def open_vectors(graph: KnowledgeGraph, text_encoder: str, descriptions: Path | None) -> Vectors:
+    """Return the nodes' semantic vectors, joined with those of a descriptions file where one is given."""
+    from kgzsl.sources.descriptions import read_descriptions
+    from kgzsl.workspace import Workspace
+
+    return Workspace().vectors(graph, text_encoder, read_descriptions(descriptions) if descriptions else None)
 
 
 def read_settings(pairs: Sequence[str] | None) -> dict[str, Any]:

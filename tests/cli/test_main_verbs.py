@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer.main
 from typer.testing import CliRunner
@@ -19,7 +20,7 @@ from kgzsl.bundle import Bundle
 from kgzsl.cli.listing import NOUNS
 from kgzsl.cli.main import app, main
 from kgzsl.datasets import packaged_photos
-from kgzsl.errors import ArtifactError, IncompatibleError, InvalidInputError, MissingDataError, UnknownNameError
+from kgzsl.errors import ArtifactError, IncompatibleError, InvalidInputError, MissingDataError, SourceError, UnknownNameError
 from kgzsl.matrices import ClassEmbeddings, Features
 
 
@@ -73,6 +74,16 @@ def test_fit_and_its_json(shelf, bundle, halves, tmp_path):
     assert (report["classes"], report["seen"], report["gamma"]) == (366, 118, 0.0)
     assert report["recipe"]["backbone"] == "efficientnet-lite0"
     assert Bundle.load(tmp_path / "b").meta["settings"] == {"neighbours": 3}
+
+
+def test_descriptions_stand_beside_the_texts(shelf, bundle, halves, tmp_path):
+    described = tmp_path / "described.json"
+    described.write_text(json.dumps({i: [f"an animal that looks like number {k}"] for k, i in enumerate((*halves[0], *halves[1]))}))
+    good(*fit(shelf, tmp_path / "b", "--descriptions", described))
+    assert not np.allclose(Bundle.load(tmp_path / "b").weights.matrix, Bundle.load(bundle).weights.matrix)
+    described.write_text(json.dumps({halves[1][0]: []}))
+    assert isinstance(run(*fit(shelf, tmp_path / "c", "--descriptions", described)).exception, SourceError)
+    assert not (tmp_path / "c").exists()
 
 
 def test_seen_classes_by_list_from_the_backbones_own_head(shelf, tmp_path):
@@ -201,7 +212,10 @@ def test_what_fails_early(shelf, bundle, tmp_path):
         (fit(shelf, tmp_path / "b", "--calibrate", shelf / "lite0.weights"), ArtifactError),
         (["predict", tmp_path, shelf / "all.txt"], ArtifactError),
         (["predict", bundle, tmp_path / "none.jpg"], MissingDataError),
-        (["eval", "text", bundle, shelf / "rows.features"], InvalidInputError),
+        (["eval", "features", "nothing"], UnknownNameError),
+        (["eval", "features", "cub", "svm"], UnknownNameError),
+        (["eval", "features", "cub", "eszsl", "--calibration", "loki"], InvalidInputError),
+        (["eval", "features", "cub", "eszsl", "sje", "--set", "gamma=2"], InvalidInputError),
         (["eval", "image", shelf / "carnivores.kg", shelf / "rows.features"], ArtifactError),
         (["eval", "image", bundle, shelf / "rows.features", "--protocol", "all"], InvalidInputError),
         (["list", "encoder"], UnknownNameError),
