@@ -16,7 +16,7 @@ GraphFolder = Annotated[Path, typer.Argument(help="Folder of a graph artifact, N
 
 @app.command("build")
 def build(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name (`imagenet`, `wordnet-nouns`) or a YAML file.")],
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name (`imagenet`, `birds`, …) or a YAML file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write, by custom NAME.kg.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a graph that is there.")] = False,
     as_json: JsonFlag = False,

@@ -198,7 +198,7 @@ def test_a_missing_file_is_named_with_its_place(tiny_cub: Path, file: str, monke
         Cub(tiny_cub).read()
 
 
-@pytest.mark.parametrize("name", ["cub", "cub-sentences", "cub-proposed", "awa1", "awa1-proposed", "awa2", "xlsa17-flo"])
+@pytest.mark.parametrize("name", ["cub", "cub-sentences", "cub-proposed", "awa1", "awa1-proposed", "awa2", "snips", "xlsa17-flo"])
 def test_without_the_data_every_reader_says_which_file_goes_where(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("KGZSL_DATA", raising=False)
     with pytest.raises(MissingDataError, match=r"KGZSL_DATA is not set\n  remedy: put the published file at \$KGZSL_DATA/"):
@@ -222,7 +222,7 @@ def test_class_names_that_are_not_the_published_ones_are_refused() -> None:
 class TestResolver:
     def test_every_feature_set_has_a_summary_and_a_source(self) -> None:
         entries = {entry.name: entry for entry in list_feature_sets()}
-        assert {"cub", "awa1", "awa2", "folder", "xlsa17-cub", "xlsa17-sun"} <= set(entries)
+        assert {"cub", "awa1", "awa2", "folder", "snips", "xlsa17-cub", "xlsa17-sun"} <= set(entries)
         assert all(entry.summary and entry.source for entry in entries.values())
 
     def test_an_unknown_name_lists_the_choices(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kgzsl.datasets import KZSL_COUNTS, SNIPS_COUNTS, TextSet, hop_sets, kzsl_names, kzsl_split, read_snips, train_ids
+from kgzsl.datasets import KZSL_COUNTS, SNIPS_COUNTS, TextSet, hop_sets, kzsl_names, kzsl_split, read_feature_set, read_snips, train_ids
 from kgzsl.errors import InvalidInputError, KgzslError, MissingDataError, SourceError, UnknownNameError
 from kgzsl.matrices import ClassEmbeddings
 
@@ -51,6 +51,19 @@ class TestBenchmarks:
         rows = found.feature_set(vectors, embeddings, {"backbone": "lengths"})
         assert rows.counts()["train"] == 5_974 + 3_914 and rows.counts()["test_unseen"] == 3_914
         assert rows.with_test_seen().counts()["test_seen"] == pytest.approx(0.2 * 9_888, abs=3)
+
+    def test_snips_by_name_has_its_published_counts_and_vectors_of_one_space(self) -> None:
+        found, other = read_feature_set("snips"), read_feature_set("snips", semantics="text")
+        want = {"rows": 13_802, "seen": 5, "unseen": 2, "train": 9_888, "test_unseen": 3_914}
+        assert dict(found.published) == want and want.items() <= found.counts().items()
+        assert found.features.dim == found.embeddings.dim == 384 and found.features.meta["recipe"]["backbone"] == "all-MiniLM-L6-v2"
+        np.testing.assert_allclose(np.linalg.norm(found.features.matrix, axis=1), 1, atol=1e-5)
+        assert found.digest == read_feature_set("snips").digest != other.digest
+        # far above chance without a label of either intent
+        scores = found.test_unseen.matrix @ found.embeddings.rows(found.split.unseen).T
+        assert (np.array(found.split.unseen)[scores.argmax(axis=1)] == np.array(found.test_unseen.labels)).mean() > 0.7
+        with pytest.raises(InvalidInputError, match="label, text"):
+            read_feature_set("snips", semantics="attributes")
 
     def test_snips_that_lost_a_line_is_refused(self, tmp_path: Path) -> None:
         source = Path(os.environ["KGZSL_DATA"]) / "text" / "snips"
