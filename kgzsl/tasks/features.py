@@ -171,7 +171,8 @@ class FeatureTask:
             fixed = {key: [value] for key, value in settings.items()}
             train = data.train
             settings = choose(self.name, {**fixed, **self.grid}, train.matrix, train.labels, data.embeddings, seed).settings
-        return FeatureMethod(self.name, settings, self.semantics or own_semantics(data))
+        semantics = self.semantics.seeded(seed) if isinstance(self.semantics, GraphSemantics) else self.semantics
+        return FeatureMethod(self.name, settings, semantics or own_semantics(data))
 
 
 def zsl_metrics(classifier: Classifier, rows: Features, *, seed: int = 0) -> dict[str, float]:

@@ -20,6 +20,7 @@ from kgzsl.errors import InvalidInputError, UnknownNameError
 from kgzsl.graphs import attach, undirected
 from kgzsl.ids import positions
 from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Features, Vectors
+from kgzsl.registry import parameters
 from kgzsl.vectors import TextEncoder, embed_texts
 
 if TYPE_CHECKING:
@@ -134,6 +135,12 @@ class GraphSemantics:
             rows[own] = unit_rows(targets.rows([classes[i] for i in own]))
         scaled = ClassEmbeddings(tuple(classes), rows)
         return WeightRegression.of_rows(ClassifierWeights(tuple(classes), _unscaled(scaled, scaling).matrix))
+
+    def seeded(self, seed: int) -> GraphSemantics:
+        """Return the same with the encoder's seed, where it draws at random."""
+        if self.predicts_weights and "seed" in parameters(ENCODERS.lookup(self.encoder)):
+            return replace(self, settings={**self.settings, "seed": seed})
+        return self
 
     @property
     def predicts_weights(self) -> bool:
