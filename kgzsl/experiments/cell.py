@@ -74,19 +74,26 @@ _SCHEMA: dict[str, Any] = {
         "folds": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
         "published": {"type": "array", "items": _PUBLISHED},
     },
-    "if": {"properties": {"task": {"enum": list(IMAGE_TASKS)}}},
-    "then": {
-        "required": ["graph", "vectors", "backbone"],
-        "properties": {
-            "dataset": {"enum": ["imagenet-samples", "caltech101-unseen", "imagenet-1k"]},
-            "semantics": False,
-            "method": {"properties": {"grid": False}},
+    "allOf": [
+        {
+            "if": {"properties": {"task": {"enum": list(IMAGE_TASKS)}}},
+            "then": {
+                "required": ["graph", "vectors", "backbone"],
+                "properties": {
+                    "dataset": {"enum": ["imagenet-samples", "caltech101-unseen", "imagenet-1k"]},
+                    "semantics": False,
+                    "method": {"properties": {"grid": False}},
+                },
+            },
         },
-    },
-    "else": {
-        "properties": {"backbone": False, "descriptions": False, "folds": False},
-        "dependentRequired": {"semantics": ["graph", "vectors"], "graph": ["semantics"], "vectors": ["semantics"]},
-    },
+        {
+            "if": {"properties": {"task": {"const": "feature-zsl"}}},
+            "then": {
+                "properties": {"backbone": False, "descriptions": False, "folds": False},
+                "dependentRequired": {"semantics": ["graph", "vectors"], "graph": ["semantics"], "vectors": ["semantics"]},
+            },
+        },
+    ],
 }
 
 

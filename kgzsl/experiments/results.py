@@ -81,7 +81,7 @@ SCHEMA: dict[str, Any] = {
         "cell": {"type": "object", "required": ["name", "method", "seeds"]},
         "task": _STRING,
         "dataset": {"type": "object", "required": ["name", "version"], "additionalProperties": _STRING},
-        "digests": {"type": "object", "minProperties": 1, "additionalProperties": _STRING},
+        "digests": {"type": "object", "additionalProperties": _STRING},
         "runs": {
             "type": "array",
             "minItems": 1,
@@ -119,6 +119,9 @@ SCHEMA: dict[str, Any] = {
         "peak_mib": {"type": "number", "minimum": 0},
         "evidence": _EVIDENCE,
     },
+    "if": {"properties": {"task": {"const": "feature-zsl"}}},
+    "then": {"properties": {"digests": {"required": ["features"]}}},
+    "else": {"properties": {"digests": {"required": ["graph", "vectors", "weights"]}}},
 }
 
 

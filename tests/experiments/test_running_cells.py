@@ -52,7 +52,7 @@ def test_a_run_is_a_result_and_repeats(small, world):
     assert len({r["split_digest"] for r in first["runs"]}) == 5
     assert 0 < first["summary"]["hidden"]["hit@5"]["mean"] < 1
     assert [r["protocols"] for r in first["runs"]] == [r["protocols"] for r in second["runs"]]
-    assert "no image of an unseen class" in first["selected_on"]
+    assert "no row of an unseen class" in first["selected_on"]
 
 
 def test_results_are_kept_unless_again(small, tmp_path):
@@ -65,7 +65,7 @@ def test_results_are_kept_unless_again(small, tmp_path):
     assert json.loads(kept.stdout)["kgzsl2026_nearest-text_carnivores"] == read_result(path)["summary"]
     assert run("run", small, "-o", out, "--again").exit_code == 0 and path.read_bytes() != before
     shown = run("leaderboard", out).stdout
-    assert "weight-retrieval (per cent)" in shown and "`nearest_text`" in shown and "±" in shown
+    assert "weight-retrieval (per cent; distances in edges)" in shown and "`nearest_text`" in shown and "±" in shown
     assert json.loads(run("leaderboard", out, "--json").stdout)["weight-retrieval"][0]["runs"] == 5
     document = tmp_path / "doc.md"
     document.write_text("<!-- table: weight-retrieval -->\n<!-- end -->\n")
