@@ -193,7 +193,7 @@ def markdown(rows: Sequence[Row], table: str) -> str:
     varied = table.startswith("feature-zsl")
     lines_of = [["method", *(["semantics"] if varied else []), *(columns[k].heading for k in shown), "runs"]]
     for row in rows:
-        cells = [_value(row.values[k], row.runs, columns[k].scale) for k in shown]
+        cells = [value_text(row.values[k], row.runs, columns[k].scale) for k in shown]
         method = f"`{row.method}`" if " " not in row.method else row.method
         lines_of.append([method, *([row.semantics] if varied else []), *cells, str(row.runs)])
     widths = [max(len(line[k]) for line in lines_of) for k in range(len(lines_of[0]))]  # aligned, to read well in a terminal too
@@ -202,7 +202,8 @@ def markdown(rows: Sequence[Row], table: str) -> str:
     return "\n".join(lines)
 
 
-def _value(value: tuple[float, float] | None, runs: int, scale: float) -> str:
+def value_text(value: tuple[float, float] | None, runs: int, scale: float) -> str:
+    """Return mean ± standard deviation, or the value of a single run; a dash where there is none."""
     digits = 1 if scale == 100 else 2
     if value is None:
         return "–"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kgzsl.errors import InvalidInputError, KgzslError, MissingDataError
-from kgzsl.experiments.leaderboard import COLUMNS, FURTHER, markdown, published_markdown, rows_of, semantics_of, tables
+from kgzsl.experiments.leaderboard import COLUMNS, FURTHER, markdown, published_markdown, rows_of, semantics_of, tables, value_text
 
 SUFFIXES = (".html", ".md", ".pdf")
 #: Bars per kind of class, confusions and thumbnails of one result.
@@ -116,8 +116,7 @@ def _table(results: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
             means = [v[0] for v in column if v]
             small = columns[k].metric in ("distance", "error")
             best = value is not None and len(means) > 1 and value[0] == (min(means) if small else max(means))
-            digits = 1 if columns[k].scale == 100 else 2
-            text = "–" if value is None else f"{value[0]:.{digits}f}" + (f" ± {value[1]:.{digits}f}" if row.runs > 1 else "")
+            text = value_text(value, row.runs, columns[k].scale)
             cells.append((text, best))
         lines.append(
             {"name": row.name, "method": row.method, "semantics": row.semantics, "backbone": row.backbone, "cells": cells, "runs": row.runs}

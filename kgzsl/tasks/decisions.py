@@ -37,9 +37,10 @@ from kgzsl.metrics import (
 )
 
 if TYPE_CHECKING:
+    from kgzsl.classifiers import Classifier
     from kgzsl.graphs.graph import KnowledgeGraph
     from kgzsl.graphs.views import View
-    from kgzsl.matrices import IdMatrix
+    from kgzsl.matrices import Features, IdMatrix
 
 #: Calibrations that answer along a graph; they decide among unseen classes. The others decide between seen and unseen.
 HIERARCHICAL = ("loki", "chils", "backoff")
@@ -76,6 +77,12 @@ def check_calibrations(choices: Sequence[Choice], *, hierarchical: bool) -> None
             )
         if choice.name in HIERARCHICAL and not hierarchical:
             raise InvalidInputError(f"`{choice.name}` answers along a graph, which this task has none of", remedy="leave it out")
+
+
+def scored(classifier: Classifier, rows: Features, seen: Sequence[str] = ()) -> HeldOut:
+    """Return the scores of labelled rows on the classifier's class axis, of which `seen` are seen."""
+    scores = np.concatenate([block for _, block in classifier.blocks(rows.matrix)])
+    return HeldOut(classifier.classes, tuple(seen), scores, rows.matrix, labels=rows.labels)
 
 
 def generalised(

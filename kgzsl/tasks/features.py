@@ -19,16 +19,15 @@ from kgzsl.calibration import HeldOut, JointScores
 from kgzsl.classifiers import CLASSIFIERS, Classifier, FeatureClassifier, feature_classifier, weight_classifier
 from kgzsl.classifiers.scaling import Scaling
 from kgzsl.classifiers.selection import choose
-from kgzsl.classifiers.softmax import softmax_regression
 from kgzsl.datasets import FeatureSet
 from kgzsl.errors import InvalidInputError
 from kgzsl.ids import positions
-from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Features, IdMatrix
+from kgzsl.matrices import ClassEmbeddings, Features, IdMatrix
 from kgzsl.metrics import hit_at_k, hits, mean_interval, per_class_mean, rank_bounds
-from kgzsl.tasks.decisions import Choice, generalised
+from kgzsl.tasks.decisions import Choice, generalised, scored
 from kgzsl.tasks.evidence import Evidence
 from kgzsl.tasks.methods import Restricted
-from kgzsl.tasks.semantics import GraphSemantics
+from kgzsl.tasks.semantics import GraphSemantics, seen_weights
 
 #: Training rows of seen classes, candidate classes → class embeddings in the candidates' order.
 Semantics = Callable[[Features, Sequence[str]], ClassEmbeddings]
@@ -74,7 +73,7 @@ class FeatureMethod:
         embeddings = self.semantics(train, classes)
         if issubclass(CLASSIFIERS.lookup(self.name), FeatureClassifier):
             return feature_classifier(self.name, self.settings).fit(train.matrix, train.labels, embeddings)
-        weights, scaling = seen_weights(train)
+        scaling, weights = seen_weights(train)
         classifier = weight_classifier(self.name, self.settings).fit(weights, embeddings)
         return _Scaled(classifier, scaling)
 
@@ -87,14 +86,6 @@ def _predicting(semantics: Semantics) -> GraphSemantics:
             remedy="name an encoder as semantics (sgcn, dgp, gcnz, graph_gp), or take another classifier",
         )
     return semantics
-
-
-def seen_weights(train: Features) -> tuple[ClassifierWeights, Scaling]:
-    """Return a softmax regression's weights on standardised rows, `[seen, dim + 1]`, and the standardisation."""
-    ids = tuple(sorted(set(train.labels)))
-    scaling = Scaling.of("standardise", train.matrix)
-    weights = softmax_regression(scaling(train.matrix), positions(train.labels, ids, "the seen classes"), ids)
-    return ClassifierWeights(weights.ids, weights.matrix, {"recipe": dict(train.meta.get("recipe", {}))}), scaling
 
 
 class _Scaled(Classifier):
@@ -145,8 +136,8 @@ class FeatureTask:
         conventional = Restricted(method.fit(self.data.train, data.split.classes), data.split.unseen)
         protocols = {"zsl": zsl_metrics(conventional, data.test_unseen, seed=seed)}
         pseudo = data.with_pseudo_unseen(seed)
-        held_out = scored(method.fit(pseudo.train, pseudo.split.classes), pseudo)
-        test = scored(method.fit(data.train, data.split.classes), data)
+        held_out = _tested(method.fit(pseudo.train, pseudo.split.classes), pseudo)
+        test = _tested(method.fit(data.train, data.split.classes), data)
         boundary = any(c.name == "boundary" for c in self.choices)
         further, answers = generalised(held_out, test, self.choices, prototypes=_prototypes(data, pseudo) if boundary else None, seed=seed)
         if evidence is not None:
@@ -193,11 +184,9 @@ def zsl_metrics(classifier: Classifier, rows: Features, *, seed: int = 0) -> dic
     }
 
 
-def scored(classifier: Classifier, data: FeatureSet) -> HeldOut:
-    """Return the scores of the rows that `data` tests on, seen ones first, with their labels."""
-    rows = data.features.select([*data.test_seen_rows, *data.test_unseen_rows])
-    scores = np.concatenate([block for _, block in classifier.blocks(rows.matrix)])
-    return HeldOut(classifier.classes, data.split.seen, scores, rows.matrix, labels=rows.labels)
+def _tested(classifier: Classifier, data: FeatureSet) -> HeldOut:
+    """The scores of the rows that `data` tests on, seen ones first."""
+    return scored(classifier, data.features.select([*data.test_seen_rows, *data.test_unseen_rows]), data.split.seen)
 
 
 def _prototypes(data: FeatureSet, pseudo: FeatureSet) -> IdMatrix:

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kgzsl.calibration import HeldOut, JointScores, choose_gamma, evaluate
+from kgzsl.calibration import JointScores, choose_gamma, evaluate
 from kgzsl.classifiers import Classifier, WeightRegression
 from kgzsl.datasets import Split
 from kgzsl.errors import InvalidInputError, first_five
 from kgzsl.ids import check_unique, positions
 from kgzsl.matrices import ClassifierWeights, Features, check_same_recipe
 from kgzsl.metrics import KS, hit_at_k, hits, per_class_mean, rank_bounds
-from kgzsl.tasks.decisions import AlongGraph, Choice, generalised
+from kgzsl.tasks.decisions import AlongGraph, Choice, generalised, scored
 from kgzsl.tasks.evidence import Evidence
 from kgzsl.tasks.methods import Method, Restricted
 from kgzsl.tasks.retrieval import retrieval_metrics
@@ -151,16 +151,16 @@ def run_holdout(
         evidence.add_curve("gzsl", joint, gamma)
     if choices:
         further, _ = generalised(
-            _rows(without, held_out, calibration.pseudo_seen), _rows(classifier, tested, split.seen), choices, seed=seed
+            scored(without, held_out, calibration.pseudo_seen), scored(classifier, tested, split.seen), choices, seed=seed
         )
         results |= {name: metrics for name, metrics in further.items() if name != "gzsl"}
     if graph is not None and (along := AlongGraph(graph, tuple(choices))).wanted:
         hidden = _restrict(without, calibration.pseudo_unseen)
         below = along.subclasses(split.unseen)
         results |= along.run(
-            _rows(hidden, features.of_classes(calibration.pseudo_unseen), ()),
-            _rows(unseen_only, unseen_images, ()),
-            _rows(method(split.seen, split.unseen + below), unseen_images, ()) if below else None,
+            scored(hidden, features.of_classes(calibration.pseudo_unseen), ()),
+            scored(unseen_only, unseen_images, ()),
+            scored(method(split.seen, split.unseen + below), unseen_images, ()) if below else None,
         )
     if isinstance(unseen_only, WeightRegression):
         results["weights"] = retrieval_metrics(unseen_only.weights, truth.select(split.unseen))
@@ -172,11 +172,6 @@ def answers_of(classifier: Classifier, features: Features, seen: Collection[str]
     bias = np.float32(gamma) * np.array([c in seen for c in classifier.classes], dtype=np.float32)
     best = np.concatenate([(scores - bias).argmax(axis=1) for _, scores in classifier.blocks(features.matrix)])
     return [classifier.classes[i] for i in best]
-
-
-def _rows(classifier: Classifier, features: Features, seen: Sequence[str]) -> HeldOut:
-    scores = np.concatenate([block for _, block in classifier.blocks(features.matrix)])
-    return HeldOut(classifier.classes, tuple(seen), scores, features.matrix, labels=features.labels)
 
 
 def run_hop_sets(

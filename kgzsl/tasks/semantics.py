@@ -113,7 +113,7 @@ class GraphSemantics:
         """
         if self.encoder in _WITHOUT_TRAINING:
             return self._propagated(classes, self._hops)
-        scaling, targets = self._targets(train)
+        scaling, targets = seen_weights(train, self.feature_scaling, self.penalty)
         return _unscaled(self._predicted(targets, classes), scaling)
 
     def classifier(self, train: Features, classes: Sequence[str]) -> WeightRegression:
@@ -128,7 +128,7 @@ class GraphSemantics:
             raise InvalidInputError(
                 f"`{self.encoder}` gives vectors of texts, not weights", remedy="fit a classifier on features and these embeddings"
             )
-        scaling, targets = self._targets(train)
+        scaling, targets = seen_weights(train, self.feature_scaling, self.penalty)
         rows = np.array(self._predicted(targets, classes).matrix)
         own = [i for i, c in enumerate(classes) if c in set(targets.ids)]
         if own:
@@ -163,15 +163,6 @@ class GraphSemantics:
         meta = {"encoder": self.encoder, "settings": dict(self.settings), "graph": self.graph.digest, "vectors": dict(vectors.meta)}
         return ClassEmbeddings(tuple(classes), weight[:, inside] @ vectors.matrix, meta)
 
-    def _targets(self, train: Features) -> tuple[Scaling, ClassifierWeights]:
-        """The scaling of the training rows and the seen classes' weights on scaled rows, `[seen, features + 1]`."""
-        if not train.labels:
-            raise InvalidInputError("an encoder is fitted on labelled rows", received="features without labels")
-        seen = tuple(sorted(set(train.labels)))
-        scaling = Scaling.of(self.feature_scaling, train.matrix)
-        labels = positions(train.labels, seen, "the seen classes")
-        return scaling, softmax_regression(scaling(train.matrix), labels, seen, penalty=self.penalty)
-
     def _predicted(self, targets: ClassifierWeights, classes: Sequence[str]) -> ClassEmbeddings:
         encoder = ENCODERS.make(self.encoder, self.settings)
         view = encoder.view(self.graph)
@@ -180,6 +171,21 @@ class GraphSemantics:
     @cached_property
     def _vectors(self) -> Vectors:
         return embed_texts(self.graph, self.text_encoder, template=self.template)
+
+
+def seen_weights(train: Features, feature_scaling: str = "standardise", penalty: float = 1e-2) -> tuple[Scaling, ClassifierWeights]:
+    """Return the scaling of the training rows, and a softmax regression's weights on scaled rows, `[seen, features + 1]`.
+
+    Raises
+    ------
+    InvalidInputError : rows without labels.
+    """
+    if not train.labels:
+        raise InvalidInputError("seen classes' weights are fitted on labelled rows", received="features without labels")
+    seen = tuple(sorted(set(train.labels)))
+    scaling = Scaling.of(feature_scaling, train.matrix)
+    weights = softmax_regression(scaling(train.matrix), positions(train.labels, seen, "the seen classes"), seen, penalty=penalty)
+    return scaling, weights
 
 
 def _unscaled(embeddings: ClassEmbeddings, scaling: Scaling) -> ClassEmbeddings:
