@@ -45,7 +45,7 @@ def groups_of(results: Sequence[Mapping[str, Any]]) -> list[Group]:
     groups = []
     for table, members in tables(results).items():
         if members[0]["task"] == "feature-zsl":  # the leaderboard keeps those on different rows or splits apart already
-            groups.append(Group(table, results, members, f"Rows and splits of {members[0]['dataset']['name']}."))
+            groups.append(Group(table, results, members, _said_of_rows(table, members[0])))
             continue
         alike: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
         for result in members:
@@ -66,3 +66,8 @@ def _said(result: Mapping[str, Any]) -> str:
     named = splits[0] if len(splits) == 1 else f"{len(splits)} splits, {splits[0]} to {splits[-1]}"
     features = f"features of {result['cell'].get('backbone') or 'the dataset'}"
     return f"{dataset['name']}, version {dataset['version']}; {features}; {named}."
+
+
+def _said_of_rows(table: str, result: Mapping[str, Any]) -> str:
+    features, split = result["digests"]["features"][:12], result["runs"][0]["split"]
+    return f"Rows of {table.split(' ', 1)[1]}; its own features (digest {features}); {split}."

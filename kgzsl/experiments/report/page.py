@@ -48,16 +48,11 @@ def _table(group: Group, anchors: Mapping[str, str], number: int) -> dict[str, A
     rows, columns, further = rows_of(group.results, group.table), COLUMNS[kind], kind in FURTHER
     shown = [k for k in range(len(columns)) if any(row.values[k] for row in rows)]
     best = {k: _best(rows, k, columns[k].metric in SMALLER_IS_BETTER) for k in shown}
-    lines = [
-        {
-            "anchor": anchors[row.name],
-            "row": row,
-            "cells": [
-                (value_text(row.values[k], row.runs, columns[k].scale), row.values[k] and row.values[k][0] == best[k]) for k in shown
-            ],
-        }
-        for row in rows
-    ]
+    lines = []
+    for row in rows:
+        texts = [value_text(row.values[k], row.runs, columns[k].scale) for k in shown]
+        marks = [value is not None and value[0] == best[k] for k in shown for value in [row.values[k]]]
+        lines.append({"anchor": anchors[row.name], "row": row, "cells": list(zip(texts, marks, strict=True))})
     order = {row.name: k for k, row in enumerate(rows)}
     curves = [] if further else [curve_of(r) for r in sorted(group.members, key=lambda r: order[r["cell"]["name"]])]
     drawn = [curve for curve in curves if curve]

@@ -30,7 +30,7 @@ class Pictures:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.missing: dict[str, None] = {}
-        self._given = None if folder is None else _by_id(((p, folder) for p in sorted(folder.rglob("*")) if p.suffix.lower() in SUFFIXES))
+        self._given = None if folder is None else _by_id((p, folder) for p in sorted(folder.rglob("*")) if p.suffix.lower() in SUFFIXES)
         self._files: dict[str, dict[str, Path]] = {}
         self._made: dict[Path, str | None] = {}
 

@@ -38,7 +38,7 @@ def metrics_of(values: Mapping[str, Mapping[str, float]]) -> list[Metric]:
         interval = " to ".join(number(end["mean"], share) for end in ends if end) if all(ends) else ""
         text = f"{value['mean']:,.0f}" if name in COUNTS and value["std"] == 0 else number(value["mean"], share)
         if value["runs"] > 1 and name not in COUNTS:
-            text += f" ± {number(value['std'], share)}"
+            text += f" ± {number(value['std'], share, digits=2)}"
         lines.append(Metric(name, text, "%" if share else "", interval))
     return lines
 
@@ -47,9 +47,9 @@ def _is_share(name: str) -> bool:
     return name in SHARES or name.startswith("hit@")
 
 
-def number(value: float, share: bool) -> str:
-    """Return a share in per cent with one digit, another number with four significant ones."""
-    return f"{100 * value:.1f}" if share else f"{value:.4g}"
+def number(value: float, share: bool, digits: int = 4) -> str:
+    """Return a share in per cent with one decimal, another number with so many significant digits."""
+    return f"{100 * value:.1f}" if share else f"{value:.{digits}g}"
 
 
 def facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
