@@ -78,7 +78,16 @@ SCHEMA: dict[str, Any] = {
     ],
     "properties": {
         "format_version": {"const": FORMAT_VERSION},
-        "cell": {"type": "object", "required": ["name", "method", "seeds"]},
+        "cell": {
+            "type": "object",
+            "required": ["name", "method", "seeds"],
+            "properties": {
+                "name": _STRING,
+                "method": {"type": "object", "required": ["name"], "properties": {"name": _STRING}},
+                "seeds": {"type": "array"},
+                "published": {"type": "array", "items": {"type": "object", "required": ["metric", "value", "source", "comparable"]}},
+            },
+        },
         "task": _STRING,
         "dataset": {"type": "object", "required": ["name", "version"], "additionalProperties": _STRING},
         "digests": {"type": "object", "additionalProperties": _STRING},
@@ -144,7 +153,26 @@ def check(result: object, where: str) -> dict[str, Any]:
     except jsonschema.ValidationError as error:
         raise ArtifactError(f"{where}: {error.json_path} must follow the schema of results", received=error.message[:300]) from error
     assert isinstance(result, dict)
+    _check_evidence(result.get("evidence"), where)
     return result
+
+
+def _check_evidence(evidence: Mapping[str, Any] | None, where: str) -> None:
+    """Raise ArtifactError where evidence names a class that it does not list, or has more right answers than rows."""
+    if evidence is None:
+        return
+    places = [place for place, _ in evidence.get("neighbours", ())]
+    counts = []
+    for protocol in evidence["protocols"].values():
+        places += [row[0] for row in protocol["per_class"]]
+        places += [place for row in protocol["confusions"] for place in row[:2]]
+        places += [place for row in protocol.get("errors", ()) for place in row[1:]]
+        counts += [(rows, right) for _, _, rows, right in protocol["per_class"]]
+    if places and max(places) >= len(evidence["classes"]):
+        raise ArtifactError(f"{where}: evidence names classes by their place among its {len(evidence['classes']):,}", received=max(places))
+    wrong = [count for count in counts if count[1] > count[0]]
+    if wrong:
+        raise ArtifactError(f"{where}: no class has more right answers than rows", received=f"{wrong[0][1]} of {wrong[0][0]}")
 
 
 def write_result(result: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:

@@ -117,9 +117,10 @@ def _protocol(name: str, content: Mapping[str, Any], labels: Sequence[str]) -> d
             if seen == wanted and rows
         ]
         bars.sort(key=lambda bar: (bar["share"], -bar["rows"], bar["label"]))
-        cut = len(bars) > ALL
+        cut, never = len(bars) > ALL, sum(bar["right"] == 0 for bar in bars)
         if bars:
-            sides.append({"what": what, "count": len(bars), "worst": bars[:WORST] if cut else bars, "best": bars[-BEST:] if cut else []})
+            worst, best = (bars[:WORST], bars[-BEST:]) if cut else (bars, [])
+            sides.append({"what": what, "count": len(bars), "never": never, "worst": worst, "best": best})
     pairs = [
         {"true": labels[place], "answer": labels[answer], "rows": rows, "relation": relation}
         for place, answer, rows, relation in content["confusions"][:CONFUSIONS]
