@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import os
 import shutil
 import subprocess
@@ -18,6 +19,8 @@ from kgzsl.experiments.leaderboard import COLUMNS, FURTHER, markdown, published_
 SUFFIXES = (".html", ".md", ".pdf")
 #: Bars per kind of class, confusions and thumbnails of one result.
 WORST, BEST, CONFUSIONS, THUMBNAILS = 25, 10, 25, 24
+#: Curves in one drawing, those of the first rows of its table.
+CURVES = 5
 #: Longer side of a thumbnail in pixels.
 PIXELS = 160
 #: Names under which a browser that prints is looked for.
@@ -128,27 +131,33 @@ def _table(results: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
         for e in r["cell"].get("published", ())
     }
     order = {row.name: k for k, row in enumerate(rows)}
-    drawn = sorted((r for r in grouped if _curve_of(r)), key=lambda r: order[r["cell"]["name"]])[:5]
-    curves = [
-        {"label": f"{r['cell']['method']['name']}, {semantics_of(r)}", "kind": i, **(_curve_of(r) or {})} for i, r in enumerate(drawn)
-    ]
     return {
         "name": name,
         "headings": [columns[k].heading for k in shown],
         "rows": lines,
         "published": list(published.values()),
-        "curves": curves,
+        "curves": _drawn(sorted(grouped, key=lambda r: order[r["cell"]["name"]])),
     }
 
 
 def _curve_of(result: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The seen–unseen curve as points of a 100 × 100 drawing (up is down there), with the chosen point."""
-    for protocol in result.get("evidence", {}).get("protocols", {}).values():
-        if "curve" in protocol:
-            points = " ".join(f"{100 * s:.1f},{100 - 100 * u:.1f}" for s, u in protocol["curve"])
-            s, u = protocol["chosen"]
-            return {"points": points, "x": 100 * s, "y": 100 - 100 * u, "chosen": f"S {100 * s:.1f}, U {100 * u:.1f}"}
-    return None
+    """The seen–unseen curve of a result, `[(S, U)]` and the chosen point in 0…1; None where there is none."""
+    return next((p for p in result.get("evidence", {}).get("protocols", {}).values() if "curve" in p), None)
+
+
+def _drawn(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The curves in a drawing of 100 × 100, in which up is down, and the accuracy in per cent at its far edges."""
+    curves = [(r, found) for r in results if (found := _curve_of(r))][:CURVES]
+    far = max((value for _, c in curves for point in c["curve"] for value in point), default=1.0)
+    limit = 25 * max(1, math.ceil(4 * far))
+    lines = []
+    for k, (result, content) in enumerate(curves):
+        placed = [(1e4 * s / limit, 100 - 1e4 * u / limit) for s, u in [*content["curve"], content["chosen"]]]
+        s, u = content["chosen"]
+        label = f"{result['cell']['method']['name']}, {semantics_of(result)} (S {100 * s:.1f}, U {100 * u:.1f})"
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed[:-1])
+        lines.append({"label": label, "kind": k, "points": points, "x": placed[-1][0], "y": placed[-1][1]})
+    return {"limit": limit, "lines": lines}
 
 
 def _shown(result: Mapping[str, Any], images: Path | None) -> dict[str, Any]:
