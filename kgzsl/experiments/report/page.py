@@ -51,7 +51,7 @@ def _table(group: Group, anchors: Mapping[str, str], number: int) -> dict[str, A
     lines = []
     for row in rows:
         texts = [value_text(row.values[k], row.runs, columns[k].scale) for k in shown]
-        marks = [value is not None and value[0] == best[k] for k in shown for value in [row.values[k]]]
+        marks = [row.method != CEILING and value is not None and value[0] == best[k] for k in shown for value in [row.values[k]]]
         lines.append({"anchor": anchors[row.name], "row": row, "cells": list(zip(texts, marks, strict=True))})
     order = {row.name: k for k, row in enumerate(rows)}
     curves = [] if further else [curve_of(r) for r in sorted(group.members, key=lambda r: order[r["cell"]["name"]])]
