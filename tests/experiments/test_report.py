@@ -198,6 +198,19 @@ def test_results_on_other_images_or_features_are_in_a_table_of_their_own(results
     assert len(set(anchors)) == len(anchors) and set(re.findall('href="#([^"]+)"', made)) <= set(anchors)
 
 
+def test_the_chart_says_what_it_leaves_out(results: list[dict[str, Any]]) -> None:
+    one = with_evidence(image_result(results))
+    bare = {k: v for k, v in one.items() if k != "evidence"}
+    made = as_html([one] * 7 + [bare], "t")
+    assert "2 more curves: see the results one by one." in made and "1 result of the table came without a curve." in made
+    assert made.count("<polyline") == 5 + 7
+
+
+def test_a_task_without_a_table_is_shown_one_by_one(results: list[dict[str, Any]]) -> None:
+    made = as_html([with_evidence(image_result(results), task="other")], "t")
+    assert "<section" not in made and made.count("<polyline") == 1 and "Sayornis" in made
+
+
 def test_the_ceiling_is_never_the_best() -> None:
     found = told_apart([r for r in collect([RESULTS]) if r["task"] == "image-holdout"])
     group = next(g for g in groups_of(found) if g.table == "image-holdout")

@@ -67,6 +67,7 @@ def _table(group: Group, anchors: Mapping[str, str], number: int) -> dict[str, A
         "semantics": len({row.semantics for row in rows}) > 1,
         "chart": drawing(drawn[:CURVES]),
         "left_out": len(drawn[CURVES:]),
+        "without": len(curves) - len(drawn),
         "published": [] if further else _published(group.members),
     }
 
