@@ -14,7 +14,7 @@ from kgzsl.experiments.report.words import READING, facts, metrics_of
 
 #: Bars per kind of class (all of them up to `ALL`), confusions and thumbnails of one result.
 ALL, WORST, BEST, CONFUSIONS, THUMBNAILS = 60, 25, 10, 25, 24
-#: Columns where less is better, and the method that knows the answers and so is never the best.
+#: Columns where less is better, and the method that has the true classifiers and so is never the best.
 SMALLER_IS_BETTER, CEILING = {"distance", "error"}, "oracle"
 
 
