@@ -96,7 +96,7 @@ def check_cell(cell: Cell) -> None:
     """Check method, settings and calibrations without any data, before long work; raises what is wrong with them."""
     from kgzsl.tasks.decisions import check_calibrations
 
-    check_calibrations(cell.calibrations, hierarchical=cell.task == "image-holdout")
+    check_calibrations(cell.calibrations, on_images=cell.task == "image-holdout")
     if cell.calibrations and cell.task not in ("image-holdout", "feature-zsl"):
         raise InvalidInputError("tasks with a generalised protocol take calibrations", received=f"{cell.name}, a cell of {cell.task}")
     if cell.task == "feature-zsl":

@@ -64,8 +64,11 @@ class Choice:
         return cls(entry) if isinstance(entry, str) else cls(entry["name"], dict(entry.get("settings", {})))
 
 
-def check_calibrations(choices: Sequence[Choice], *, hierarchical: bool) -> None:
-    """Raise UnknownNameError or InvalidInputError for a name or a setting that does not exist, before long work."""
+def check_calibrations(choices: Sequence[Choice], *, on_images: bool) -> None:
+    """Raise UnknownNameError or InvalidInputError for a name or a setting that does not exist, before long work.
+
+    Cells on images have a graph, but classifiers of weights and so no training rows; those on feature sets have it the other way.
+    """
     from kgzsl.registry import parameters
 
     for choice in choices:
@@ -75,8 +78,10 @@ def check_calibrations(choices: Sequence[Choice], *, hierarchical: bool) -> None
             raise InvalidInputError(
                 f"settings of `{choice.name}` must be parameters it has", received=", ".join(unknown), remedy=f"it takes: {sorted(known)}"
             )
-        if choice.name in HIERARCHICAL and not hierarchical:
+        if choice.name in HIERARCHICAL and not on_images:
             raise InvalidInputError(f"`{choice.name}` answers along a graph, which this task has none of", remedy="leave it out")
+        if choice.name == "boundary" and on_images:
+            raise InvalidInputError("`boundary` needs class means of training rows, which this task has none of", remedy="leave it out")
 
 
 def scored(classifier: Classifier, rows: Features, seen: Sequence[str] = ()) -> HeldOut:

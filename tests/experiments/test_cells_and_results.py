@@ -14,7 +14,7 @@ import yaml
 
 from kgzsl.datasets import FEATURE_SETS
 from kgzsl.errors import ArtifactError, InvalidInputError, MissingDataError, UnknownNameError
-from kgzsl.experiments.cell import CELLS, load_cell, shipped_cells
+from kgzsl.experiments.cell import CELLS, cell_of, load_cell, shipped_cells
 from kgzsl.experiments.leaderboard import COLUMNS, collect, markdown, published_markdown, rows_of, update_document
 from kgzsl.experiments.results import check, read_result, summarise, write_result
 from kgzsl.experiments.runner import check_cell
@@ -67,6 +67,20 @@ def cell_file(tmp_path: Path, **changes: Any) -> str:
 def test_a_wrong_key_or_value_is_named(tmp_path, changes, named):
     with pytest.raises(InvalidInputError, match=named):
         load_cell(cell_file(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("shipped", "calibration", "named"),
+    [
+        ("norouzi2014_conse_imagenet-folds", "boundary", "training rows"),
+        ("romera2015_eszsl_cub", "loki", "along a graph"),
+        ("norouzi2014_conse_imagenet-folds", {"name": "cosmo", "settings": {"tops": 3}}, "tops"),
+    ],
+)
+def test_a_calibration_that_cannot_run_is_refused_before_the_work(shipped, calibration, named):
+    content = yaml.safe_load((CELLS / f"{shipped}.yaml").read_text(encoding="utf-8")) | {"calibrations": [calibration]}
+    with pytest.raises(InvalidInputError, match=named):
+        check_cell(cell_of(content, "here"))
 
 
 def test_what_is_no_cell(tmp_path):
