@@ -46,6 +46,7 @@ class Statements:
     relation : positions in `relations`, int32 `[edges]`.
     weight : float32 `[edges]`.
     dropped : reason → how many statements of the source were left out for it.
+    prefixes : prefix → IRI of the prefixes in `ids` and in the ids of relations, beyond `kgzsl.ids.PREFIXES`.
 
     Raises
     ------
@@ -63,6 +64,7 @@ class Statements:
     weight: np.ndarray
     info: SourceInfo
     dropped: Mapping[str, int] = field(default_factory=dict)
+    prefixes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         nodes = {len(self.ids), len(self.kinds), len(self.labels), len(self.texts)}

@@ -1,0 +1,99 @@
+"""Engines that run the relational work of compiling a graph: Ibis expressions on DuckDB in this process, or on Spark.
+
+The expressions are the same; the engine only says where they run. Both need the `graphs` extra, Spark also the `spark` extra.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from kgzsl.errors import UnknownNameError, require
+
+if TYPE_CHECKING:
+    import ibis
+
+ENGINES = ("duckdb", "pyspark")
+
+
+class Engine:
+    """A connection to one engine; make it with `open_engine`.
+
+    Attributes
+    ----------
+    name : one of `ENGINES`.
+    connection : the Ibis backend.
+    """
+
+    def __init__(self, name: str, connection: Any) -> None:
+        self.name, self.connection = name, connection
+        self._count = 0
+
+    def table(self, data: pa.Table) -> ibis.Table:
+        """Return an Arrow table as a table of this engine; not copied on DuckDB."""
+        self._count += 1
+        name = f"kgzsl_{self._count}"
+        if self.name == "duckdb":
+            self.connection.con.register(name, data)
+        else:
+            session = self.connection._session
+            session.createDataFrame(data).createOrReplaceTempView(name)
+        return self.connection.table(name)
+
+    def lines(self, path: Path, columns: Mapping[str, str]) -> ibis.Table:
+        """Return a tab-separated file without header or quotes, gzipped or not, as a table of strings that is read as it is used.
+
+        Parameters
+        ----------
+        columns : name → Ibis type, in the file's order.
+        """
+        if self.name == "duckdb":
+            types = {name: "VARCHAR" if kind == "string" else kind for name, kind in columns.items()}
+            return self.connection.read_csv(path, sep="\t", quote="", escape="", header=False, columns=types, auto_detect=False)
+        schema = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
+        return self.connection.read_csv(str(path), sep="\t", quote="", escape="", header=False, schema=schema, mode="FAILFAST")
+
+    def collect(self, expression: Any) -> pa.Table:
+        """Return the rows of an expression as an Arrow table in memory."""
+        return expression.to_pyarrow()
+
+
+@cache
+def open_engine(name: str = "duckdb") -> Engine:
+    """Return the engine of that name, opened once per process.
+
+    Parameters
+    ----------
+    name : `duckdb` (in this process, no server) or `pyspark` (the running Spark session, else a local one).
+
+    Raises
+    ------
+    UnknownNameError : another name.
+    MissingDependencyError : the extra is not installed.
+    """
+    if name not in ENGINES:
+        raise UnknownNameError("a graph is compiled on a known engine", received=repr(name), remedy=f"choose from: {', '.join(ENGINES)}")
+    framework: Any = require("ibis", "graphs")
+    if name == "duckdb":
+        require("duckdb", "graphs")
+        connection = framework.duckdb.connect()
+        connection.raw_sql("SET enable_progress_bar = false")
+        return Engine(name, connection)
+    sql: Any = require("pyspark.sql", "spark")
+    builder = sql.SparkSession.builder.appName("kgzsl")
+    if sql.SparkSession.getActiveSession() is None:
+        home = tempfile.mkdtemp(prefix="kgzsl-spark-")
+        for key, value in {
+            "spark.master": "local[2]",
+            "spark.ui.enabled": "false",
+            "spark.sql.shuffle.partitions": "4",
+            "spark.sql.warehouse.dir": home,
+            "spark.sql.execution.arrow.pyspark.enabled": "true",
+        }.items():
+            builder = builder.config(key, value)
+    return Engine(name, framework.pyspark.connect(builder.getOrCreate()))
