@@ -107,7 +107,9 @@ def problem(line: str) -> str | None:
     fields = line.split("\t")
     if len(fields) != len(COLUMNS):
         return f"has {len(COLUMNS)} fields, not {len(fields)}"
-    _, relation, start, end, about = fields
+    uri, relation, start, end, about = fields
+    if not uri.startswith("/a/"):
+        return "begins with /a/, the URI of an assertion"
     if not re.fullmatch(r"/r/\S+", relation):
         return "has a relation such as /r/IsA in its second field"
     if not _CONCEPT.fullmatch(start) or not (_CONCEPT.fullmatch(end) or _URL.fullmatch(end)):
@@ -121,7 +123,8 @@ def problem(line: str) -> str | None:
 
 def _weight_problem(weight: object) -> str | None:
     try:
-        value = math.nan if isinstance(weight, bool) else float(np.float32(weight))  # type: ignore[arg-type]
+        with np.errstate(over="ignore"):
+            value = math.nan if isinstance(weight, bool) else float(np.float32(weight))  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         value = math.nan
     return None if math.isfinite(value) and value > 0 else "has a positive number as `weight` in its JSON"
@@ -140,7 +143,8 @@ def _wrong(lines: ibis.Table) -> ibis.BooleanValue:
     """Whether a line cannot be what it should be. What is right here and wrong for `problem` is found by the engine."""
     concept = lines.start.startswith("/c/") & (lines.end.startswith("/c/") | lines.end.contains("://"))
     said = lines.about.startswith("{") & lines.about.endswith("}") & ~lines.weight.isnan() & (lines.weight > 0)
-    return ~(lines.relation.startswith("/r/") & concept & said)
+    # The URI is looked at so that Spark reads all columns: of a line with too many it would pass over those that nobody wants.
+    return ~(lines.uri.startswith("/a/") & lines.relation.startswith("/r/") & concept & said)
 
 
 def _outside(column: ibis.StringColumn, allowed: Sequence[str]) -> Any:

@@ -257,7 +257,8 @@ def _collect(engine: Engine, path: Path, wanted: Filter) -> _Found:
         if len(kept):
             ends.add(pa.concat_arrays([kept["start"].cast(pa.string()), kept["end"].cast(pa.string())]))
             names.add(kept["relation"].cast(pa.string()))
-            weights.append(kept["weight"].to_numpy(zero_copy_only=False).astype(np.float32))
+            with np.errstate(over="ignore"):  # what is beyond float32 is refused below
+                weights.append(kept["weight"].to_numpy(zero_copy_only=False).astype(np.float32))
             texts.append(kept["text"].cast(pa.string()) if wanted.texts else pa.nulls(len(kept), pa.string()))
             for value in pc.value_counts(kept["licence"]).to_pylist():
                 licences[value["values"] or "not stated"] += value["counts"]
