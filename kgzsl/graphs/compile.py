@@ -75,15 +75,28 @@ def compile_graph(
 
 
 def _compile(recipe: Recipe, engine: Engine) -> tuple[KnowledgeGraph, Alignment | None]:
-    content = recipe.content
     with stage("reading the sources"):
-        sources = [_read(source, recipe.folder, engine) for source in content["sources"]]
-        check_sources(sources)
-    alignment = None
+        sources = [_read(source, recipe.folder, engine) for source in recipe.content["sources"]]
+    return compile_statements(sources, recipe, engine)
+
+
+def compile_statements(sources: Sequence[Statements], recipe: Recipe, engine: Engine) -> tuple[KnowledgeGraph, Alignment | None]:
+    """Compile statements that were read already by the other keys of a recipe.
+
+    Returns
+    -------
+    The graph, and the alignment when the recipe has one.
+
+    Raises
+    ------
+    InvalidInputError, UnknownNameError, SourceError : as `compile_graph`.
+    """
+    content, alignment = recipe.content, None
+    check_sources(sources)
     if steps := content.get("align"):
         with stage("aligning"):
             alignment = align_sources(steps, sources, recipe.folder, engine)
-            sources += alignment.added
+            sources = [*sources, *alignment.added]
     edges = content.get("edges", {})
     with stage("joining"):
         joined = join_sources(
@@ -112,7 +125,7 @@ def _compile(recipe: Recipe, engine: Engine) -> tuple[KnowledgeGraph, Alignment 
         "sources": [asdict(s.info) for s in sources],
         "prefixes": _prefixes(sources),
         "dropped": {s.info.name: dict(s.dropped) for s in sources if s.dropped} | {"compile": dict(sorted(joined.dropped.items()))},
-        "builder": f"kgzsl {_version()}",
+        "builder": builder(),
     }
     if alignment is not None:
         manifest["alignment"] = list(alignment.counts)
@@ -241,7 +254,8 @@ def _prefixes(sources: Sequence[Statements]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _version() -> str:
+def builder() -> str:
+    """Return what a graph built now names as its builder."""
     with contextlib.suppress(Exception):
-        return version("kgzsl")
-    return "unknown"
+        return f"kgzsl {version('kgzsl')}"
+    return "kgzsl, unknown version"
