@@ -2,9 +2,10 @@
 
 from kgzsl.registry import Resolver
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
+from kgzsl.sources.triples import Triples
 from kgzsl.sources.wordnet import WordNet
 
 #: Readers by name; third parties add theirs under the entry-point group `kgzsl.sources`.
-readers: Resolver[Reader] = Resolver("sources", Reader, [WordNet])  # type: ignore[type-abstract]
+readers: Resolver[Reader] = Resolver("sources", Reader, [Triples, WordNet])  # type: ignore[type-abstract]
 
-__all__ = ["Reader", "Relation", "SourceInfo", "Statements", "WordNet", "readers"]
+__all__ = ["Reader", "Relation", "SourceInfo", "Statements", "Triples", "WordNet", "readers"]
