@@ -21,6 +21,7 @@ from kgzsl.engines import Engine, open_engine
 from kgzsl.errors import InvalidInputError, SourceError
 from kgzsl.graphs import prune
 from kgzsl.graphs.align import Alignment, align_sources
+from kgzsl.graphs.cycles import in_cycles, shortest_cycle
 from kgzsl.graphs.graph import KnowledgeGraph
 from kgzsl.graphs.join import Joined, check_sources, join_sources
 from kgzsl.graphs.recipe import Recipe, load_recipe
@@ -116,6 +117,8 @@ def compile_statements(sources: Sequence[Statements], recipe: Recipe, engine: En
         if not keep.any():
             raise InvalidInputError("a graph has at least one node", received=f"the recipe {recipe.name} selects none")
         joined = _cut(joined, keep)
+        if edges.get("cycles") != "keep":
+            _check_acyclic(joined)
     if "closure" in content:
         joined = _closed(joined, content["closure"])
     manifest: dict[str, Any] = {
@@ -206,6 +209,20 @@ def _cut(joined: Joined, keep: np.ndarray) -> Joined:
         object=new[joined.object],
         dropped={**joined.dropped, "node not selected": gone} if gone else joined.dropped,
     )
+
+
+def _check_acyclic(joined: Joined) -> None:
+    """Raise SourceError when a node is its own ancestor by hypernym."""
+    subject, obj = joined.edges_by_relation().get("hypernym", (np.zeros(0, dtype=np.int64),) * 2)
+    inside = in_cycles(subject, obj, len(joined.ids))
+    if len(inside):
+        path = shortest_cycle(subject, obj, len(joined.ids), int(inside[0]))
+        raise SourceError(
+            "no node is its own ancestor by hypernym",
+            received=f"{len(inside):,} are; a cycle: {' → '.join(joined.ids[i] for i in path)}",
+            remedy="correct the source, merge what is equivalent (`align: [{relations: [equivalent]}]`), "
+            "or accept them: `edges: {cycles: keep}`",
+        )
 
 
 def _closed(joined: Joined, settings: Mapping[str, Any]) -> Joined:

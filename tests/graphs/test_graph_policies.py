@@ -138,3 +138,10 @@ def test_prefixes_that_disagree_are_refused() -> None:
     object.__setattr__(two, "prefixes", {"t": "http://two#"})
     with pytest.raises(SourceError, match=r"t: is http://one# and, in two, http://two#"):
         compiled(one, two)
+
+
+def test_cyclic_hypernyms_are_an_error_that_shows_one() -> None:
+    source = statements("one", [*CHAIN, ("t:c", "hypernym", "t:a"), ("t:y", "hypernym", "t:a")])
+    with pytest.raises(SourceError, match=r"3 are; a cycle: t:a → t:b → t:c → t:a(.|\n)*cycles: keep"):
+        compiled(source)
+    assert len(triples(compiled(source, edges={"cycles": "keep"}))) == 6
