@@ -21,7 +21,7 @@ _OPAQUE = re.compile(
     re.DOTALL,
 )
 #: Variables, and names behind a prefix. A prefix with `service` in it is none: the parser needs no space behind a keyword.
-_NAME = re.compile(r"[?$]\w+|(?<![\w.-])((?:(?!service)[\w.-])*):[\w.:%-]*", re.IGNORECASE)
+_NAME = re.compile(r"[?$]\w+|(?<![\w.-])((?:(?!service)[\w.-])*):(?:(?:[\w:]|%[0-9a-f]{2})(?:[\w.:-]|%[0-9a-f]{2})*)?", re.IGNORECASE)
 _UPDATE = re.compile(r"\b(INSERT|DELETE|LOAD|CLEAR|CREATE|DROP|COPY|MOVE|ADD|WITH)\b", re.IGNORECASE)
 _READS = re.compile(r"\b(SELECT|ASK|CONSTRUCT|DESCRIBE)\b", re.IGNORECASE)
 _PLACE = re.compile(r"error at (\d+):(\d+): (.*)", re.DOTALL)
