@@ -63,7 +63,7 @@ class Compositions(Reader):
         self.prefix, self.files, self.open_world = check_prefix(prefix), files, open_world
         self.info = name or f"{prefix}-compositions", version, licence
 
-    def read(self, path: Path) -> Statements:
+    def read(self, path: Path, engine: object = None) -> Statements:
         """Read the lists in the folder `path`, or the one list that it is.
 
         Raises
@@ -101,7 +101,9 @@ class Compositions(Reader):
     def _all(self, states: int, objects: int) -> tuple[np.ndarray, np.ndarray]:
         if states * objects > LARGEST_WORLD:
             raise SourceError(
-                f"an open world has at most {LARGEST_WORLD:,} pairs", received=f"{states:,} states × {objects:,} objects", remedy="list the pairs"
+                f"an open world has at most {LARGEST_WORLD:,} pairs",
+                received=f"{states:,} states × {objects:,} objects",
+                remedy="list the pairs",
             )
         return np.repeat(np.arange(states), objects), np.tile(np.arange(objects), states)
 
@@ -146,7 +148,9 @@ class Compositions(Reader):
         twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
         if len(twice):
             raise SourceError(
-                "different states, and different objects, have different ids", received=first_five(twice.to_pylist()), remedy="write one name"
+                "different states, and different objects, have different ids",
+                received=first_five(twice.to_pylist()),
+                remedy="write one name",
             )
 
 
