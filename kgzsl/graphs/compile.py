@@ -21,6 +21,7 @@ from kgzsl.engines import Engine, open_engine
 from kgzsl.errors import InvalidInputError, SourceError
 from kgzsl.graphs import prune
 from kgzsl.graphs.align import Alignment, align_sources
+from kgzsl.graphs.cycles import in_cycles, shortest_cycle
 from kgzsl.graphs.graph import KnowledgeGraph
 from kgzsl.graphs.join import Joined, check_sources, join_sources
 from kgzsl.graphs.recipe import Recipe, load_recipe
@@ -75,15 +76,28 @@ def compile_graph(
 
 
 def _compile(recipe: Recipe, engine: Engine) -> tuple[KnowledgeGraph, Alignment | None]:
-    content = recipe.content
     with stage("reading the sources"):
-        sources = [_read(source, recipe.folder, engine) for source in content["sources"]]
-        check_sources(sources)
-    alignment = None
+        sources = [_read(source, recipe.folder, engine) for source in recipe.content["sources"]]
+    return compile_statements(sources, recipe, engine)
+
+
+def compile_statements(sources: Sequence[Statements], recipe: Recipe, engine: Engine) -> tuple[KnowledgeGraph, Alignment | None]:
+    """Compile statements that were read already by the other keys of a recipe.
+
+    Returns
+    -------
+    The graph, and the alignment when the recipe has one.
+
+    Raises
+    ------
+    InvalidInputError, UnknownNameError, SourceError : as `compile_graph`.
+    """
+    content, alignment = recipe.content, None
+    check_sources(sources)
     if steps := content.get("align"):
         with stage("aligning"):
             alignment = align_sources(steps, sources, recipe.folder, engine)
-            sources += alignment.added
+            sources = [*sources, *alignment.added]
     edges = content.get("edges", {})
     with stage("joining"):
         joined = join_sources(
@@ -103,6 +117,8 @@ def _compile(recipe: Recipe, engine: Engine) -> tuple[KnowledgeGraph, Alignment 
         if not keep.any():
             raise InvalidInputError("a graph has at least one node", received=f"the recipe {recipe.name} selects none")
         joined = _cut(joined, keep)
+        if edges.get("cycles") != "keep":
+            _check_acyclic(joined)
     if "closure" in content:
         joined = _closed(joined, content["closure"])
     manifest: dict[str, Any] = {
@@ -112,7 +128,7 @@ def _compile(recipe: Recipe, engine: Engine) -> tuple[KnowledgeGraph, Alignment 
         "sources": [asdict(s.info) for s in sources],
         "prefixes": _prefixes(sources),
         "dropped": {s.info.name: dict(s.dropped) for s in sources if s.dropped} | {"compile": dict(sorted(joined.dropped.items()))},
-        "builder": f"kgzsl {_version()}",
+        "builder": builder(),
     }
     if alignment is not None:
         manifest["alignment"] = list(alignment.counts)
@@ -195,6 +211,20 @@ def _cut(joined: Joined, keep: np.ndarray) -> Joined:
     )
 
 
+def _check_acyclic(joined: Joined) -> None:
+    """Raise SourceError when a node is its own ancestor by hypernym."""
+    subject, obj = joined.edges_by_relation().get("hypernym", (np.zeros(0, dtype=np.int64),) * 2)
+    inside = in_cycles(subject, obj, len(joined.ids))
+    if len(inside):
+        path = shortest_cycle(subject, obj, len(joined.ids), int(inside[0]))
+        raise SourceError(
+            "no node is its own ancestor by hypernym",
+            received=f"{len(inside):,} are; a cycle: {' → '.join(joined.ids[i] for i in path)}",
+            remedy="correct the source, merge what is equivalent (`align: [{relations: [equivalent]}]`), "
+            "or accept them: `edges: {cycles: keep}`",
+        )
+
+
 def _closed(joined: Joined, settings: Mapping[str, Any]) -> Joined:
     """Add an edge from every node to each of its ancestors, one relation per distance: see `kgzsl.graphs.closure`."""
     from kgzsl.graphs.closure import close
@@ -241,7 +271,8 @@ def _prefixes(sources: Sequence[Statements]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _version() -> str:
+def builder() -> str:
+    """Return what a graph built now names as its builder."""
     with contextlib.suppress(Exception):
-        return version("kgzsl")
-    return "unknown"
+        return f"kgzsl {version('kgzsl')}"
+    return "kgzsl, unknown version"

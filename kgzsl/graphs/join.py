@@ -110,8 +110,9 @@ def join_sources(
     single = _single(kept, duplicates).order_by(["subject", "relation", "object"])
     table = engine.collect(single.select("subject", "relation", "object", "weight", "source"))
     names = engine.collect(axis.order_by("code").select("id", "row"))
-    total = sum(len(s.subject) for s in sources)
-    dropped = _count(engine.collect(edges.group_by(["light", "loop"]).agg(n=edges.count())), self_loops, policy, total, len(table))
+    dropped = _count(engine.collect(edges.group_by(["light", "loop"]).agg(n=edges.count())), self_loops, len(table))
+    if unkept := _unkept(sources, policy):
+        dropped["edge of a relation not kept"] = unkept
     columns = {c: table[c].to_numpy() for c in table.column_names}
     return Joined(
         ids=tuple(names["id"].to_pylist()),
@@ -198,8 +199,14 @@ def _one(edges: Any) -> Any:
     return ibis.literal(1.0)
 
 
-def _count(groups: pa.Table, self_loops: bool, policy: RelationPolicy, total: int, kept: int) -> dict[str, int]:
-    """Reasons for which edges were dropped, from how many were light, loops or both."""
+def _unkept(sources: Sequence[Statements], policy: RelationPolicy) -> int:
+    """How many statements are of a relation without a rule."""
+    ruled = {rule.of for rule in policy.rules}
+    return sum(int(np.isin(s.relation, [i for i, r in enumerate(s.relations) if r.id not in ruled]).sum()) for s in sources)
+
+
+def _count(groups: pa.Table, self_loops: bool, kept: int) -> dict[str, int]:
+    """Reasons for which edges were dropped, from how many were light, loops or both; `kept` is how many different ones remain."""
     dropped: Counter[str] = Counter()
     remaining = 0
     for row in groups.to_pylist():

@@ -61,6 +61,7 @@ _EDGES = _object(
         "inverses": {"enum": ["keep", "merge"]},
         "symmetric": {"enum": ["as_stated", "once", "both"]},
         "disjointness": {"enum": ["keep", "drop"]},
+        "cycles": {"enum": ["error", "keep"]},
         "self_loops": {"enum": ["drop", "keep"]},
         "duplicates": {"enum": ["max", "min", "sum", "mean"]},
         "weights": {"enum": ["keep", "one"]},
