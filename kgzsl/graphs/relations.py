@@ -116,8 +116,8 @@ def _inverse(relation: Relation) -> Relation:
             received=f"{relation.id} has none",
             remedy="turn it in the source, or leave the direction out and use an undirected view",
         )
-    known = vocabulary().relations.get(relation.inverse)
-    return Relation(relation.inverse, known.label if known else f"inverse of: {relation.label}", inverse=relation.id)
+    known = vocabulary().inverses.get(relation.inverse)
+    return known or Relation(relation.inverse, f"inverse of: {relation.label}", inverse=relation.id)
 
 
 def _agree(sources: Sequence[Statements]) -> tuple[Relation, ...]:
