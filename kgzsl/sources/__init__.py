@@ -4,7 +4,7 @@ from kgzsl.registry import Resolver
 from kgzsl.sources.attributes import Attributes
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
 from kgzsl.sources.compositions import Compositions
-from kgzsl.sources.schemas import SchemaTexts
+from kgzsl.sources.schemas import ConceptTexts
 from kgzsl.sources.senses import Senses, sense_ranks
 from kgzsl.sources.triples import Triples
 from kgzsl.sources.wordnet import WordNet
@@ -16,7 +16,7 @@ readers: Resolver[Reader] = Resolver(  # type: ignore[type-abstract]
     [
         Attributes,
         Compositions,
-        SchemaTexts,
+        ConceptTexts,
         Triples,
         WordNet,
     ],
@@ -25,9 +25,9 @@ readers: Resolver[Reader] = Resolver(  # type: ignore[type-abstract]
 __all__ = [
     "Attributes",
     "Compositions",
+    "ConceptTexts",
     "Reader",
     "Relation",
-    "SchemaTexts",
     "Senses",
     "SourceInfo",
     "Statements",
