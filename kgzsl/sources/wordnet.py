@@ -6,7 +6,7 @@ offset is the byte position of its line, which is why ids of one version mean no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,30 +16,26 @@ import pyarrow.compute as pc
 
 from kgzsl.errors import InvalidInputError, SourceError
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
+from kgzsl.sources.vocabulary import vocabulary
 from kgzsl.sources.wndb import LETTERS, Synsets, read_synsets
 
-#: Pointer symbol → relation, read from the synset that carries the pointer (subject) to its target (object).
-#: Symbols that state the same fact from the other end (`~`, `#p`, `-c` …) are left out, so that no fact stands twice.
-POINTERS: dict[str, Relation] = {
-    "@": Relation("hypernym", "is a kind of", inverse="hyponym"),
-    "@i": Relation("instance_hypernym", "is an instance of", inverse="instance_hyponym"),
-    "%p": Relation("part_meronym", "has part", inverse="part_holonym"),
-    "%m": Relation("member_meronym", "has member", inverse="member_holonym"),
-    "%s": Relation("substance_meronym", "has substance", inverse="substance_holonym"),
-    "=": Relation("attribute", "has attribute", symmetric=True),
-    "&": Relation("similar", "is similar to", symmetric=True),
-    "!": Relation("antonym", "is opposite to", symmetric=True),
-    "+": Relation("derivation", "is derivationally related to", symmetric=True),
-    ";c": Relation("domain_topic", "belongs to topic", inverse="in_domain_topic"),
-    ";r": Relation("domain_region", "belongs to region", inverse="in_domain_region"),
-    ";u": Relation("domain_usage", "has usage", inverse="in_domain_usage"),
-    "*": Relation("entailment", "entails", inverse="entailed_by"),
-    ">": Relation("cause", "causes", inverse="caused_by"),
-    "^": Relation("also", "see also", symmetric=True),
-    "$": Relation("verb_group", "is grouped with", symmetric=True),
-    "\\": Relation("pertainym", "pertains to", inverse="has_pertainym"),
-    "<": Relation("participle", "is participle of", inverse="has_participle"),
-}
+
+class _Pointers(Mapping[str, Relation]):
+    """`vocabulary().wordnet`, read at first use: importing a reader needs no Turtle parser."""
+
+    def __getitem__(self, symbol: str) -> Relation:
+        return vocabulary().wordnet[symbol]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(vocabulary().wordnet)
+
+    def __len__(self) -> int:
+        return len(vocabulary().wordnet)
+
+
+#: Pointer symbol → relation, read from the synset that carries the pointer (subject) to its target (object); the ontology says
+#: which. Symbols that state the same fact from the other end (`~`, `#p`, `-c` …) are left out, so that no fact stands twice.
+POINTERS: Mapping[str, Relation] = _Pointers()
 _OTHER_END = {"~", "~i", "#p", "#m", "#s", "-c", "-r", "-u"}
 PARTS_OF_SPEECH = tuple(LETTERS)
 _LICENCE = "WordNet 3.0 licence, Princeton University"
@@ -82,7 +78,7 @@ class WordNet(Reader):
         self.relations = tuple(sorted({r for r in POINTERS.values() if not relations or r.id in relations}))
         self.version, self.examples = version, examples
 
-    def read(self, path: Path) -> Statements:
+    def read(self, path: Path, engine: object = None) -> Statements:
         """Read the dictionary folder at `path`.
 
         Labels are the lemmas (`dog, domestic dog, Canis familiaris`), texts the glosses without their quoted examples (with them:
