@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from scipy.sparse import csgraph, csr_matrix
 
 from kgzsl.errors import first_five
+from kgzsl.graphs.closure import steps
 from kgzsl.graphs.describe import TAXONOMIC
 from kgzsl.graphs.graph import KnowledgeGraph
 from kgzsl.sources.vocabulary import vocabulary
@@ -107,7 +108,7 @@ def _name_problems(graph: KnowledgeGraph) -> list[str]:
     problems = []
     known = vocabulary().relations
     explained = set(known) | {r.inverse for r in known.values()}
-    if unknown := [r.id for r in graph.relations if ":" not in r.id and r.id not in explained]:
+    if unknown := [r.id for r in graph.relations if ":" not in r.id and steps(r.id)[0] not in explained]:
         problems.append(f"{len(unknown):,} relations are not in the vocabulary and have no prefix of their own: {first_five(unknown)}")
     ids = pa.array([*graph.ids, *(r.id for r in graph.relations if ":" in r.id)], pa.string())
     ids = ids.filter(pc.invert(pc.match_substring(ids, "://")))
