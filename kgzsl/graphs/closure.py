@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from kgzsl.graphs.graph import KnowledgeGraph
     from kgzsl.graphs.join import Joined
 
-#: Most cells of the table of pairs already seen, in bytes; starts are walked in blocks that keep within it.
-_CELLS = 2**26
+#: Most cells of the table of pairs already seen, one byte each; starts are walked in blocks that keep within it, if they hold
+#: at least `_LEAST` nodes.
+_CELLS, _LEAST = 2**26, 64
 #: Most pairs, unless asked for more; they take 24 bytes each.
 MOST_PAIRS = 50_000_000
 
@@ -63,7 +64,7 @@ def close(joined: Joined, relation: str, at_most: int | None = None) -> Joined:
     old = np.asarray([place[r] for r in names], dtype=np.int64)
     code = np.asarray([0, 0, *(place[r.id] for r in new)], dtype=np.int64)
     count = int(far.sum())
-    columns = {
+    columns: dict[str, Any] = {
         "subject": np.concatenate([joined.subject, descendant[far]]),
         "relation": np.concatenate([old[joined.relation], code[distance[far]]]),
         "object": np.concatenate([joined.object, ancestor[far]]),
@@ -142,7 +143,7 @@ def ancestor_pairs(
     columns = np.full(n, -1, dtype=np.int64)
     ancestors = np.unique(head)
     columns[ancestors] = np.arange(len(ancestors))
-    block = max(_CELLS // max(len(ancestors), 1), 64)
+    block = max(_CELLS // max(len(ancestors), 1), _LEAST)
     seen = np.zeros(min(block, len(starts)) * len(ancestors), dtype=bool)
     pairs, total = [np.empty((3, 0), dtype=np.int64)], 0
     for begin in range(0, len(starts), block):
