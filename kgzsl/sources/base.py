@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
 from kgzsl.errors import SourceError, first_five
+
+if TYPE_CHECKING:
+    from kgzsl.engines import Engine
 
 
 @dataclass(frozen=True)
@@ -102,5 +105,10 @@ class Reader(ABC):
     source: ClassVar[str]
 
     @abstractmethod
-    def read(self, path: Path) -> Statements:
-        """Read the file or folder at `path`; a malformed one raises SourceError."""
+    def read(self, path: Path, engine: Engine | None = None) -> Statements:
+        """Read the file or folder at `path`; a malformed one raises SourceError.
+
+        Parameters
+        ----------
+        engine : runs the relational work of a reader that has some; None = DuckDB.
+        """

@@ -75,7 +75,7 @@ class WordNet(Reader):
         self.symbols = {known[r] for r in relations} if relations else set(POINTERS)
         self.version = version
 
-    def read(self, path: Path) -> Statements:
+    def read(self, path: Path, engine: object = None) -> Statements:
         """Read the dictionary folder at `path`.
 
         Labels are the lemmas (`dog, domestic dog, Canis familiaris`), texts the glosses without their quoted examples, kinds
