@@ -16,9 +16,10 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 #: Reader → the settings it is fuzzed with, and the name of the file it is given.
-READERS = {
+READERS: dict[str, tuple[dict[str, Any], str]] = {
     "attributes": ({"layout": "csv", "threshold": 0.5, "prefix": "t"}, "table.csv"),
     "compositions": ({"prefix": "t"}, "pairs.txt"),
     "conceptnet": ({}, "assertions.csv"),

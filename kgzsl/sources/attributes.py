@@ -114,7 +114,7 @@ class Attributes(Reader):
         self.names, self.groups, self.spelling, self.separator = names, groups, dict(spelling or {}), separator
         self.info = name or f"{self.prefix}-attributes", published if version is None else version, licence or terms
 
-    def read(self, path: Path) -> Statements:
+    def read(self, path: Path, engine: object = None) -> Statements:
         """Read the table at `path`, a folder or a file as the layout says.
 
         Kinds are `concept` for classes, `attribute` for attributes and their groups; a class of a published layout has the id that

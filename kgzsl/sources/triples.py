@@ -16,6 +16,7 @@ import pyarrow.csv
 from kgzsl.artifacts import sha256_file
 from kgzsl.errors import InvalidInputError, SourceError
 from kgzsl.sources._lines import check_head, cut, first_bad, is_gzip
+from kgzsl.sources._rules import BY_RELATIONS, Rules, kinds_by_relations
 from kgzsl.sources._terms import Terms, blank, literal_ids, relation_label, words
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
 from kgzsl.sources.vocabulary import Stated, vocabulary
@@ -47,10 +48,15 @@ class Triples(Reader):
     relations : relation as the file names it → id of a relation of the vocabulary, `^` before it when it reads from object to
         subject (`_member_of_domain_usage: ^domain_usage`); goes before `vocabulary`.
     literals : what becomes of the objects of `label_relations` and `text_relations`: labels and texts of their subjects, nodes of
-        the kind `text`, or nothing.
+        the kind `literal`, or nothing.
     blank_nodes : keep or drop the statements about nodes without a name (`_:y2`).
     labels, texts : files beside the triples, `name TAB text` in each line, with the labels and texts of nodes.
-    kind : kind of the nodes.
+    kind : kind of the nodes; `by_relations` takes what the vocabulary says of the relations' ends (what has a `domain` is a
+        relation, what a class `has_attribute` an attribute), else concept.
+    kinds : pattern → kind of the ids that it covers; goes before `kind`.
+    ids : pattern → what the ids that it covers become, once they are CURIEs: `{'AwA:(n\\d{8})': 'wn30:\\1', 'AwA:(.*)': 'awa:\\1'}`.
+        The first that covers an id counts; relations that the vocabulary does not have are treated alike.
+    nodes : pattern of the ids (after `ids`) that statements may be about; others are dropped and counted.
     version, licence : for the manifest.
 
     Raises
@@ -80,6 +86,9 @@ class Triples(Reader):
         labels: str | None = None,
         texts: str | None = None,
         kind: str = "concept",
+        kinds: Mapping[str, str] | None = None,
+        ids: Mapping[str, str] | None = None,
+        nodes: str = "",
         version: str = "",
         licence: str = "not stated",
     ) -> None:
@@ -100,6 +109,7 @@ class Triples(Reader):
         self.terms = Terms(prefix, prefixes or {})
         self.given = {r: _stated(target) for r, target in (relations or {}).items()}
         self.vocabularies = vocabularies
+        self.rules = Rules(ids, kinds, nodes)
         self.title, self.columns, self.header, self.quotes = name, tuple(columns), header, quotes
         self.separator = _SEPARATORS[separator]
         self.literals, self.keep_blank, self.kind = literals, blank_nodes == "keep", kind
@@ -107,7 +117,7 @@ class Triples(Reader):
         self.tables = {_LABEL: labels, _TEXT: texts}
         self.version, self.licence = version, licence
 
-    def read(self, path: Path) -> Statements:
+    def read(self, path: Path, engine: object = None) -> Statements:
         """Read the file at `path`.
 
         Nodes are in the order of their ids. A label is that of the file `labels`, else what the triples state (several are
@@ -126,6 +136,10 @@ class Triples(Reader):
         if not self.keep_blank:
             kept = ~(_among(columns["subject"], blank) | (_among(columns["object"], blank) & (role == _EDGE)))
             dropped["blank node"] = int((~kept).sum())
+        if self.rules.selects:
+            inside = _among(columns["subject"], self._inside) & ((role != _EDGE) | _among(columns["object"], self._inside))
+            dropped["statement about a node outside `nodes`"] = int((kept & ~inside).sum())
+            kept &= inside
         if self.literals == "drop":
             dropped["literal"] = int((kept & (role != _EDGE)).sum())
             kept &= role == _EDGE
@@ -143,20 +157,31 @@ class Triples(Reader):
         edge = kept & ~stated
         relations, relation, flip = self._relations(columns["relation"], edge, path)
         one, two = nodes.rank(subject)[edge], nodes.rank(np.where(text, literal, target))[edge]
+        ends = np.where(flip, two, one).astype(np.int32), relation, np.where(flip, one, two).astype(np.int32)
         return Statements(
             ids=ids,
-            kinds=pc.if_else(pa.array(nodes.text), "text", self.kind),
+            kinds=pc.if_else(pa.array(nodes.text), "literal", self._kinds(ids, relations, *ends)),
             labels=pc.coalesce(said[_LABEL], nodes.labels()),
             texts=pc.coalesce(said[_TEXT], ""),
             relations=relations,
-            subject=np.where(flip, two, one).astype(np.int32),
+            subject=ends[0],
             relation=relation,
-            object=np.where(flip, one, two).astype(np.int32),
+            object=ends[2],
             weight=weight[edge],
             info=SourceInfo(self.title, self.version, self.licence, {p.name: sha256_file(p) for p in self._files(path)}),
             dropped={reason: n for reason, n in dropped.items() if n},
             prefixes=self.terms.used([*ids.to_pylist(), *(r.id for r in relations)]),
         )
+
+    def _kinds(
+        self, ids: pa.StringArray, relations: tuple[Relation, ...], subject: np.ndarray, relation: np.ndarray, obj: np.ndarray
+    ) -> pa.StringArray:
+        if self.kind == BY_RELATIONS:
+            return self.rules.kinds(ids, kinds_by_relations(len(ids), relations, subject, relation, obj))
+        return self.rules.kinds(ids, pa.array([self.kind] * len(ids), pa.string()))
+
+    def _inside(self, names: pa.StringArray) -> np.ndarray:
+        return self.rules.inside(self.terms.ids(names))
 
     def _files(self, path: Path) -> list[Path]:
         return [path, *(path.parent / t for t in self.tables.values() if t)]
@@ -238,7 +263,7 @@ class Triples(Reader):
 
             first_bad(path, check, "set `prefix`, or declare the file's prefixes in `prefixes`")
             raise SourceError("names have a known prefix", received=f"{path}: {first!r}", remedy="set `prefix`")
-        return ids
+        return self.rules.rewrite(ids)
 
     def _relations(self, column: pa.DictionaryArray, edge: np.ndarray, path: Path) -> tuple[tuple[Relation, ...], np.ndarray, np.ndarray]:
         """Return the relations of the edges, the position of each edge's among them, and which edges are to be turned."""
@@ -266,7 +291,7 @@ class Triples(Reader):
                 return found
         if identifier is None:
             raise SourceError("relations have a known prefix", received=f"{path}: {name!r}", remedy="set `prefix`")
-        return Stated(Relation(identifier, relation_label(name)))
+        return Stated(Relation(self.rules.rewrite(pa.array([identifier]))[0].as_py(), relation_label(name)))
 
     # ---- what is said of nodes
 
