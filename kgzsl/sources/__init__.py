@@ -2,9 +2,10 @@
 
 from kgzsl.registry import Resolver
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
+from kgzsl.sources.owl import Owl
 from kgzsl.sources.wordnet import WordNet
 
 #: Readers by name; third parties add theirs under the entry-point group `kgzsl.sources`.
-readers: Resolver[Reader] = Resolver("sources", Reader, [WordNet])  # type: ignore[type-abstract]
+readers: Resolver[Reader] = Resolver("sources", Reader, [Owl, WordNet])  # type: ignore[type-abstract]
 
-__all__ = ["Reader", "Relation", "SourceInfo", "Statements", "WordNet", "readers"]
+__all__ = ["Owl", "Reader", "Relation", "SourceInfo", "Statements", "WordNet", "readers"]
