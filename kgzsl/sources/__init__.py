@@ -4,6 +4,7 @@ from kgzsl.registry import Resolver
 from kgzsl.sources.attributes import Attributes
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
 from kgzsl.sources.compositions import Compositions
+from kgzsl.sources.owl import Owl
 from kgzsl.sources.schemas import ConceptTexts
 from kgzsl.sources.senses import Senses, sense_ranks
 from kgzsl.sources.triples import Triples
@@ -17,6 +18,7 @@ readers: Resolver[Reader] = Resolver(  # type: ignore[type-abstract]
         Attributes,
         Compositions,
         ConceptTexts,
+        Owl,
         Triples,
         WordNet,
     ],
@@ -26,6 +28,7 @@ __all__ = [
     "Attributes",
     "Compositions",
     "ConceptTexts",
+    "Owl",
     "Reader",
     "Relation",
     "Senses",
