@@ -3,12 +3,25 @@
 from kgzsl.registry import Resolver
 from kgzsl.sources.attributes import Attributes
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
+from kgzsl.sources.class_links import ClassLinks
 from kgzsl.sources.compositions import Compositions
 from kgzsl.sources.schemas import ConceptTexts
 from kgzsl.sources.triples import Triples
 from kgzsl.sources.wordnet import WordNet
 
 #: Readers by name; third parties add theirs under the entry-point group `kgzsl.sources`.
-readers: Resolver[Reader] = Resolver("sources", Reader, [Attributes, Compositions, ConceptTexts, Triples, WordNet])  # type: ignore[type-abstract]
+readers: Resolver[Reader] = Resolver("sources", Reader, [Attributes, ClassLinks, Compositions, ConceptTexts, Triples, WordNet])  # type: ignore[type-abstract]
 
-__all__ = ["Attributes", "Compositions", "ConceptTexts", "Reader", "Relation", "SourceInfo", "Statements", "Triples", "WordNet", "readers"]
+__all__ = [
+    "Attributes",
+    "ClassLinks",
+    "Compositions",
+    "ConceptTexts",
+    "Reader",
+    "Relation",
+    "SourceInfo",
+    "Statements",
+    "Triples",
+    "WordNet",
+    "readers",
+]
