@@ -66,7 +66,12 @@ def _relations_per_source(graph: KnowledgeGraph) -> dict[str, dict[str, int]]:
 def _kinds_per_source(graph: KnowledgeGraph) -> dict[str, dict[str, int]]:
     table = pa.table({"kind": pa.array(graph.kinds, pa.string()), "source": pa.array(graph.node_sources, pa.string())})
     result: dict[str, dict[str, int]] = {}
-    for row in table.group_by(["kind", "source"]).aggregate([([], "count_all")]).sort_by([("kind", "ascending"), ("source", "ascending")]).to_pylist():
+    for row in (
+        table.group_by(["kind", "source"])
+        .aggregate([([], "count_all")])
+        .sort_by([("kind", "ascending"), ("source", "ascending")])
+        .to_pylist()
+    ):
         result.setdefault(row["kind"], {})[row["source"]] = row["count_all"]
     return result
 
@@ -202,12 +207,19 @@ def structure(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         depth = record["depth"]
         said = f"{depth['max']} at most, {depth['mean']:.1f} on average, {depth['roots']:,} roots ({depth['relation']})"
         lines.append(("depth", said + (f"; {depth['in_or_below_cycles']:,} in or below cycles" if depth["in_or_below_cycles"] else "")))
-    lines.append(("degree", f"mean {degree['mean']:.2f}, 99 % below {degree['p99'] + 1:.0f}, at most {degree['max']:,}: {record['largest_degree'][0]}"))
+    lines.append(
+        (
+            "degree",
+            f"mean {degree['mean']:.2f}, 99 % below {degree['p99'] + 1:.0f}, at most {degree['max']:,}: {record['largest_degree'][0]}",
+        )
+    )
     if weight["other_than_one"]:
         spread = f"{weight['min']:.3g} to {weight['max']:.3g}, mean {weight['mean']:.3g}; " if "min" in weight else ""
         lines.append(("weights", f"{spread}{weight['other_than_one']:,} are not 1"))
     lines.append(("orphans", f"{record['orphans']:,} without an edge, {record['without_text']:,} without a text"))
-    lines.append(("texts", f"{texts['share']:.1%} of the nodes, {texts['words_mean']:.1f} words on average, {texts['words_max']:,} at most"))
+    lines.append(
+        ("texts", f"{texts['share']:.1%} of the nodes, {texts['words_mean']:.1f} words on average, {texts['words_max']:,} at most")
+    )
     if "classes" in record:
         c = record["classes"]
         lines.append(("classes", f"{c['present']:,} of {c['asked']:,} are nodes, {c['connected']:,} have an edge"))

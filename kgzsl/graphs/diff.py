@@ -123,7 +123,10 @@ def _by(
 
 def _relations(before: KnowledgeGraph, after: KnowledgeGraph, examples: int) -> dict[str, Any]:
     rows = [
-        {r.id: {"label": r.label, "symmetric": r.symmetric, "inverse": r.inverse, "source": s} for r, s in zip(g.relations, g.relation_sources, strict=True)}
+        {
+            r.id: {"label": r.label, "symmetric": r.symmetric, "inverse": r.inverse, "source": s}
+            for r, s in zip(g.relations, g.relation_sources, strict=True)
+        }
         for g in (before, after)
     ]
     old, new = rows
@@ -142,9 +145,7 @@ def _relations(before: KnowledgeGraph, after: KnowledgeGraph, examples: int) -> 
         "examples": {
             "added": added[:examples],
             "removed": removed[:examples],
-            "changed": [
-                {"id": r, **{k: [old[r][k], new[r][k]] for k in old[r] if old[r][k] != new[r][k]}} for r in changed[:examples]
-            ],
+            "changed": [{"id": r, **{k: [old[r][k], new[r][k]] for k in old[r] if old[r][k] != new[r][k]}} for r in changed[:examples]],
         },
     }
 

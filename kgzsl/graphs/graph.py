@@ -187,7 +187,9 @@ class KnowledgeGraph:
         for name, table in self.tables().items():
             pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
         content = {k: v for k, v in self.manifest.items() if k not in ("kind", "format_version", "files", "digest")}
-        return write_manifest(folder, "graph", {**content, "prefixes": self.prefixes, "counts": self.counts(), "content_digest": self.digest})
+        return write_manifest(
+            folder, "graph", {**content, "prefixes": self.prefixes, "counts": self.counts(), "content_digest": self.digest}
+        )
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the artifact folder, whole or not at all."""

@@ -1,0 +1,79 @@
+"""Pruning of a joined graph: top neighbours by random walks, a cap on degrees, nodes without an edge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from kgzsl.graphs.join import Joined
+
+
+def inside(joined: Joined, keep: np.ndarray) -> np.ndarray:
+    """Return which edges have both ends among the kept nodes, bool `[edges]`."""
+    return keep[joined.subject] & keep[joined.object]
+
+
+def take(joined: Joined, edges: np.ndarray, reason: str) -> Joined:
+    """Return the graph with the edges of a mask only; those that go are counted under `reason`."""
+    gone = int((~edges).sum())
+    dropped = {**joined.dropped, reason: joined.dropped.get(reason, 0) + gone} if gone else joined.dropped
+    columns = {c: getattr(joined, c)[edges] for c in ("subject", "relation", "object", "weight", "source")}
+    return replace(joined, dropped=dropped, **columns)
+
+
+def top_by_walks(joined: Joined, keep: np.ndarray, settings: Mapping[str, Any]) -> Joined:
+    """Keep an edge when one of its ends is among the other's top neighbours by random-walk hitting probability.
+
+    The walks run over the kept nodes, along edges of every relation in both directions, as in ZSL-KG (Nayak and Bach, 2022).
+
+    Parameters
+    ----------
+    settings : `top`, and of the walks `steps`, `restarts`, `smoothing`, `seed`.
+    """
+    from kgzsl.graphs.walks import top_neighbours
+
+    n = len(joined.ids)
+    there = inside(joined, keep)
+    ends = np.concatenate([joined.subject[there], joined.object[there]]), np.concatenate([joined.object[there], joined.subject[there]])
+    adjacency = sparse.csr_matrix((np.ones(len(ends[0]), dtype=np.float32), ends), shape=(n, n))
+    adjacency.data[:] = 1  # parallel edges are one way to go
+    here, neighbour, _ = top_neighbours(adjacency, **settings)
+    chosen = np.unique(np.concatenate([here * n + neighbour, neighbour * n + here]))
+    wanted = joined.subject * n + joined.object
+    place = np.minimum(np.searchsorted(chosen, wanted), max(len(chosen) - 1, 0))
+    among = chosen[place] == wanted if len(chosen) else np.zeros(len(wanted), dtype=bool)
+    return take(joined, among | ~there, f"edge not to one of the top {settings['top']} neighbours")
+
+
+def cap_degrees(joined: Joined, keep: np.ndarray, at_most: int) -> Joined:
+    """Keep an edge when it is among the `at_most` heaviest at both of its ends, so that no node has a higher degree.
+
+    Of equally heavy edges those to nodes of smaller ids stay.
+    """
+    there = np.flatnonzero(inside(joined, keep))
+    subject, obj, weight = joined.subject[there], joined.object[there], joined.weight[there]
+    node = np.concatenate([subject, obj])
+    other = np.concatenate([obj, subject])
+    relation = np.tile(joined.relation[there], 2)
+    outgoing = np.repeat([0, 1], len(there))
+    order = np.lexsort((outgoing, relation, other, -np.tile(weight, 2), node))
+    start = np.searchsorted(node[order], node[order], side="left")
+    rank = np.empty(len(node), dtype=np.int64)
+    rank[order] = np.arange(len(node)) - start
+    heavy = (rank < at_most).reshape(2, -1).all(axis=0)
+    kept = np.ones(len(joined.subject), dtype=bool)
+    kept[there[~heavy]] = False
+    return take(joined, kept, f"edge beyond the {at_most} heaviest of a node")
+
+
+def connected(joined: Joined, keep: np.ndarray) -> np.ndarray:
+    """Return the kept nodes that have an edge to another kept node, bool `[nodes]`."""
+    there = inside(joined, keep) & (joined.subject != joined.object)
+    some = np.zeros(len(keep), dtype=bool)
+    some[joined.subject[there]] = True
+    some[joined.object[there]] = True
+    return keep & some
