@@ -3,6 +3,7 @@
 from kgzsl.registry import Resolver
 from kgzsl.sources.attributes import Attributes
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
+from kgzsl.sources.class_links import ClassLinks
 from kgzsl.sources.compositions import Compositions
 from kgzsl.sources.owl import Owl
 from kgzsl.sources.schemas import ConceptTexts
@@ -16,6 +17,7 @@ readers: Resolver[Reader] = Resolver(  # type: ignore[type-abstract]
     Reader,
     [
         Attributes,
+        ClassLinks,
         Compositions,
         ConceptTexts,
         Owl,
@@ -26,6 +28,7 @@ readers: Resolver[Reader] = Resolver(  # type: ignore[type-abstract]
 
 __all__ = [
     "Attributes",
+    "ClassLinks",
     "Compositions",
     "ConceptTexts",
     "Owl",

@@ -20,7 +20,7 @@ from kgzsl.sources.class_names import awa_ids, cub_ids
 from kgzsl.sources.tables import cell_names, listed_names, matlab_arrays, number_table, numbered_names
 
 #: `cub:has_bill_shape.dagger`, `cub:has_size.large_16-32_in`: what is neither letter, digit nor . - becomes one underscore.
-_UNFIT = re.compile(r"[^\w.-]+|_+")
+_UNFIT = re.compile(r"(?:[^\w.-]|_)+")
 _ENDS = re.compile(r"_*([-.])_*")
 
 
