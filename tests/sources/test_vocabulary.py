@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from kgzsl.errors import SourceError, UnknownNameError
+from kgzsl.graphs import compile_graph
 from kgzsl.graphs.attach import KIND
 from kgzsl.ids import PREFIXES
 from kgzsl.sources import Relation, SourceInfo, Statements
@@ -139,3 +140,19 @@ def test_kinds_form_a_tree_and_others_are_refused() -> None:
 def test_an_unknown_relation_names_the_choices() -> None:
     with pytest.raises(UnknownNameError, match=r"hyperonym(.|\n)*choose from: .*hypernym"):
         vocabulary()["hyperonym"]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("recipe", ["nell-zs-schema", "kzsl-imnet-o", "compositions-fashion"])
+def test_edges_of_real_graphs_have_the_kinds_of_nodes_that_relations_are_for(recipe: str) -> None:
+    known, graph = vocabulary(), compile_graph(recipe)
+    kinds, relations = np.asarray(graph.kinds, dtype=object), np.asarray([r.id for r in graph.relations], dtype=object)
+    used = set(zip(kinds[graph.subject], relations[graph.relation], kinds[graph.object], strict=True))
+    fitting = {(s, relation, o) for s, relation, o in used if relation in known.relations}
+    assert fitting
+    assert not [edge for edge in fitting if known.domains[edge[1]] not in lineage(edge[0]) or known.ranges[edge[1]] not in lineage(edge[2])]
+
+
+def lineage(kind: str) -> set[str]:
+    """A kind and all that are more general."""
+    return {kind}.union(*(lineage(parent) for parent in vocabulary().kinds[kind].parents))
