@@ -15,8 +15,8 @@ from kgzsl.errors import SourceError, UnknownNameError
 from kgzsl.graphs import compile_graph
 from kgzsl.graphs.attach import KIND
 from kgzsl.ids import PREFIXES
-from kgzsl.sources import Relation, SourceInfo, Statements
-from kgzsl.sources.vocabulary import FILES, Stated, vocabulary
+from kgzsl.sources import Relation, SourceInfo, Statements, readers
+from kgzsl.sources.vocabulary import FILES, FOLDER, Stated, vocabulary
 
 rdflib = pytest.importorskip("rdflib")
 RDFS, OWL, SKOS = rdflib.RDFS, rdflib.OWL, rdflib.SKOS
@@ -105,7 +105,19 @@ def test_rdfs_owl_and_skos_are_mapped() -> None:
     assert stated[str(OWL.equivalentClass)] == stated[str(OWL.sameAs)] == stated[str(SKOS.exactMatch)] == "equivalent"
     assert stated[str(OWL.disjointWith)] == "disjoint"
     assert [stated[str(RDFS[name])] for name in ("subPropertyOf", "domain", "range")] == ["sub_relation", "domain", "range"]
-    assert "inferred_hypernym" in vocabulary().relations and "inferred_hypernym" not in stated.values()
+    inferred = [iri for iri, how in vocabulary().iris.items() if how.relation.id == "inferred_hypernym"]
+    assert {iri.removeprefix(PREFIXES["kgzsl"]) for iri in inferred} == {"inferred_hypernym", "inferred_hyponym"}  # no source's
+
+
+def test_own_iris_are_read_back() -> None:
+    known, own = vocabulary(), PREFIXES["kgzsl"]
+    assert known.iris[own + "has_state"] == Stated(known["has_state"])
+    assert known.iris[own + "hyponym"] == Stated(known["hypernym"], reversed=True)
+    settings = {"profile": "full", "catalogue": "."}
+    read = readers.make("owl", settings).read(FOLDER / "composition.ttl")
+    relations = {r.id for r in read.relations}
+    assert {"has_state", "has_object", "instance_hypernym"} <= relations
+    assert not {r for r in relations if r.startswith("kgzsl:")}
 
 
 def test_nothing_is_half_said() -> None:
