@@ -13,14 +13,16 @@ import pyarrow as pa
 
 from kgzsl.errors import InvalidInputError, SourceError, UnknownNameError
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
+from kgzsl.sources.owl_edges import Projected
 from kgzsl.sources.owl_imports import CATALOGUE, Catalogue, closure
 from kgzsl.sources.owl_index import IRI, OWL, TripleIndex
 from kgzsl.sources.owl_names import LABELS, SYNONYMS, TEXTS, Words, curies, from_name, prefix_map
-from kgzsl.sources.owl_projection import Projected, Projection
+from kgzsl.sources.owl_projection import INFERRED, Projection
 from kgzsl.sources.owl_rules import PROFILES
 from kgzsl.sources.owl_syntaxes import read_axioms
 from kgzsl.sources.rdf import Triples, read_triples
 from kgzsl.sources.rdf_files import AXIOMS, detect, digest
+from kgzsl.sources.reasoning import REASONERS, classify
 from kgzsl.sources.vocabulary import vocabulary
 
 
@@ -41,7 +43,9 @@ class Owl(Reader):
     imports : `follow` reads imported ontologies from the catalogue, `ignore` leaves them out and counts them.
     catalogue : folder or OASIS XML catalogue of imported ontologies, relative to the file's folder; by default the
         `catalog-v001.xml` there, if any. Nothing is ever fetched.
-    time_limit : seconds that a parser of axioms may take.
+    reasoner : `hermit` or `pellet` add what they infer as edges of the relation `inferred_hypernym`; a recipe that wants them
+        to be like those stated renames it to `hypernym`.
+    time_limit : seconds that a parser of axioms may take, and a reasoner.
     licence : what the manifest records; the file's own statement where none is given.
 
     Raises
@@ -67,6 +71,7 @@ class Owl(Reader):
         licence: str | None = None,
         imports: str = "follow",
         catalogue: str | None = None,
+        reasoner: str = "none",
         time_limit: float = 300,
     ) -> None:
         if profile not in PROFILES:
@@ -79,6 +84,11 @@ class Owl(Reader):
         self.base, self.lenient, self.licence = base, lenient, licence
         if imports not in ("follow", "ignore"):
             raise InvalidInputError("imports are followed or ignored", received=repr(imports), remedy="`follow` or `ignore`")
+        if reasoner not in ("none", *REASONERS):
+            raise UnknownNameError(
+                "a known reasoner is needed", received=repr(reasoner), remedy=f"choose from: none, {', '.join(REASONERS)}"
+            )
+        self.reasoner = reasoner
         self.imports, self.catalogue, self.time_limit = imports, catalogue, time_limit
         prefix_map({}, self.prefixes)
 
@@ -91,7 +101,8 @@ class Owl(Reader):
         Raises
         ------
         MissingDataError : there is no such file.
-        SourceError : it is malformed, or states axioms of which none makes an edge.
+        SourceError : it is malformed, imports what is not in the catalogue, states axioms of which none makes an edge, or is
+            inconsistent under the reasoner.
         """
         triples, files, left_out = closure(path, self._triples, self._catalogue(path), self.imports == "follow")
         return self.project(triples, _digests(files), path.name, {"import not followed": left_out})
@@ -110,7 +121,8 @@ class Owl(Reader):
     def project(self, triples: Triples, files: Mapping[str, str], name: str, left_out: Mapping[str, int] | None = None) -> Statements:
         """Project triples that were read (or made from an rdflib graph) already; see `read`."""
         index = TripleIndex(triples)
-        projected = Projection(index, self.profile, self.annotation_edges).run()
+        projection = Projection(index, self.profile, self.annotation_edges)
+        projected = projection.run(classify(index, self.reasoner, self.time_limit, name) if self.reasoner != "none" else ())
         dropped = projected.dropped + Counter(left_out or {})
         nodes = self._nodes(index, projected, dropped)
         place = np.full(len(index.form), -1, dtype=np.int64)
@@ -246,6 +258,9 @@ def _relations(
             inverses.setdefault(b, a)
     found: dict[str, tuple[Relation, bool]] = {}
     for iri, code in codes.items():
+        if iri == INFERRED:
+            found[iri] = (vocabulary()["inferred_hypernym"], False)
+            continue
         if iri in stated:
             found[iri] = (stated[iri].relation, stated[iri].reversed)
             continue
@@ -257,5 +272,5 @@ def _relations(
     relations = sorted({r for r, _ in found.values()})
     place = {r: i for i, r in enumerate(relations)}
     back = np.asarray([(place[found[iri][0]], found[iri][1]) for iri in projected.relations], dtype=np.int64).reshape(-1, 2)
-    kept = {own[iri].partition(":")[0] for iri in own if iri not in stated}
+    kept = {own[iri].partition(":")[0] for iri in own if iri not in stated and iri != INFERRED}
     return relations, back, {p: i for p, i in used.items() if p in kept}

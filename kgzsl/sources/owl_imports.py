@@ -34,9 +34,7 @@ class Catalogue:
         self._exact: dict[str, Path] = {}
         self._starts: dict[str, Path] = {}
         if not path.exists():
-            raise MissingDataError(
-                "a catalogue of imports is a file or a folder", received=f"{path} is not there", remedy="check `catalogue`"
-            )
+            raise MissingDataError("a catalogue of imports is a file or a folder", received=f"no {path}", remedy="check `catalogue`")
         file = path / CATALOGUE if path.is_dir() else path
         if file.is_file():
             self._load(file)
