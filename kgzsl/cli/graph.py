@@ -19,19 +19,30 @@ def build(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name (`imagenet`, `birds`, …) or a YAML file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write, by custom NAME.kg.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a graph that is there.")] = False,
+    engine: Annotated[str, typer.Option("--engine", help="What runs the relational work: duckdb (here) or pyspark.")] = "duckdb",
     as_json: JsonFlag = False,
 ) -> None:
     """Compile a recipe into a graph artifact.
 
     Example: kgzsl graph build imagenet -o graphs/imagenet.kg
+
+    A recipe says which sources are read, how their nodes are aligned, which relations are kept and which nodes selected;
+    graphs/README.md in the repository describes every key.
     """
     from kgzsl.graphs import compile_graph
 
-    graph = compile_graph(recipe, out=out, overwrite=overwrite)
+    graph = compile_graph(recipe, out=out, overwrite=overwrite, engine=engine)
     if as_json:
         typer.echo(json.dumps({"path": str(out), "digest": graph.digest, **graph.counts(), "dropped": graph.manifest["dropped"]}, indent=1))
         return
     typer.echo(f"{out}: {len(graph.ids):,} nodes, {len(graph.subject):,} edges, digest {graph.digest[:12]}")
+    for who, reasons in graph.manifest["dropped"].items():
+        for why, n in reasons.items():
+            typer.echo(f"  left out {n:,} ({who}: {why})")
+    for step in graph.manifest.get("alignment", ()):
+        typer.echo(
+            f"  aligned {step['matched']:,} by {next(iter(step['step']))}: {', '.join(f'{n:,} {s}' for s, n in step['status'].items())}"
+        )
 
 
 @app.command("describe")

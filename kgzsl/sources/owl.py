@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,9 @@ from kgzsl.sources.rdf import Triples, read_triples
 from kgzsl.sources.rdf_files import AXIOMS, detect, digest
 from kgzsl.sources.reasoning import REASONERS, classify
 from kgzsl.sources.vocabulary import vocabulary
+
+if TYPE_CHECKING:
+    from kgzsl.engines import Engine
 
 
 class Owl(Reader):
@@ -92,11 +95,15 @@ class Owl(Reader):
         self.imports, self.catalogue, self.time_limit = imports, catalogue, time_limit
         prefix_map({}, self.prefixes)
 
-    def read(self, path: Path) -> Statements:
+    def read(self, path: Path, engine: Engine | None = None) -> Statements:
         """Read the ontology at `path`.
 
         Nodes are the named classes (kind `concept`), individuals (`individual`) and, in the profile `full`, properties
         (`relation`); anonymous classes never are: the table says what becomes of them.
+
+        Parameters
+        ----------
+        engine : not used; triples go into columns without one.
 
         Raises
         ------
