@@ -20,7 +20,7 @@ from kgzsl.sources.owl_names import LABELS, SYNONYMS, TEXTS, Words, curies, from
 from kgzsl.sources.owl_projection import INFERRED, Projection
 from kgzsl.sources.owl_rules import PROFILES
 from kgzsl.sources.owl_syntaxes import read_axioms
-from kgzsl.sources.rdf import Triples, read_triples
+from kgzsl.sources.rdf import TripleColumns, read_triples
 from kgzsl.sources.rdf_files import AXIOMS, detect, digest
 from kgzsl.sources.reasoning import REASONERS, classify
 from kgzsl.sources.vocabulary import vocabulary
@@ -49,7 +49,7 @@ class Owl(Reader):
     reasoner : `hermit` or `pellet` add what they infer as edges of the relation `inferred_hypernym`; a recipe that wants them
         to be like those stated renames it to `hypernym`.
     time_limit : seconds that a parser of axioms may take, and a reasoner.
-    licence : what the manifest records; the file's own statement where none is given.
+    name, version, licence : for the manifest; by default the file's name without extension and what the ontology says of itself.
 
     Raises
     ------
@@ -71,6 +71,8 @@ class Owl(Reader):
         deprecated: str = "drop",
         base: str | None = None,
         lenient: bool = False,
+        name: str | None = None,
+        version: str | None = None,
         licence: str | None = None,
         imports: str = "follow",
         catalogue: str | None = None,
@@ -84,7 +86,8 @@ class Owl(Reader):
         self.profile, self.format, self.languages, self.synonyms = profile, format, tuple(languages), synonyms
         self.prefixes = dict(prefixes or {})
         self.annotation_edges, self.deprecated = tuple(annotation_edges), deprecated
-        self.base, self.lenient, self.licence = base, lenient, licence
+        self.base, self.lenient = base, lenient
+        self.said = {"name": name, "version": version, "licence": licence}
         if imports not in ("follow", "ignore"):
             raise InvalidInputError("imports are followed or ignored", received=repr(imports), remedy="`follow` or `ignore`")
         if reasoner not in ("none", *REASONERS):
@@ -114,7 +117,7 @@ class Owl(Reader):
         triples, files, left_out = closure(path, self._triples, self._catalogue(path), self.imports == "follow")
         return self.project(triples, _digests(files), path.name, {"import not followed": left_out})
 
-    def _triples(self, path: Path, rename_blank: bool = False) -> Triples:
+    def _triples(self, path: Path, rename_blank: bool = False) -> TripleColumns:
         syntax = detect(path, self.format)
         if syntax in AXIOMS:
             return read_axioms(path, syntax, time_limit=self.time_limit)
@@ -125,7 +128,7 @@ class Owl(Reader):
             return Catalogue(path.parent / self.catalogue)
         return Catalogue(path.parent / CATALOGUE) if (path.parent / CATALOGUE).is_file() else None
 
-    def project(self, triples: Triples, files: Mapping[str, str], name: str, left_out: Mapping[str, int] | None = None) -> Statements:
+    def project(self, triples: TripleColumns, files: Mapping[str, str], name: str, left_out: Mapping[str, int] | None = None) -> Statements:
         """Project triples that were read (or made from an rdflib graph) already; see `read`."""
         index = TripleIndex(triples)
         projection = Projection(index, self.profile, self.annotation_edges)
@@ -168,7 +171,7 @@ class Owl(Reader):
             relation=kinds_of_edge.astype(np.int32),
             object=unique[:, 2].astype(np.int32),
             weight=np.ones(len(unique), dtype=np.float32),
-            info=self._info(index, words, files, name),
+            info=self._info(index, files, name),
             dropped={reason: int(n) for reason, n in sorted(dropped.items()) if n},
             prefixes=dict(sorted({**names.prefixes, **prefixes}.items())),
         )
@@ -189,11 +192,15 @@ class Owl(Reader):
             keep &= ~old
         return np.flatnonzero(keep & (index.form == IRI))
 
-    def _info(self, index: TripleIndex, words: Words, files: Mapping[str, str], name: str) -> SourceInfo:
+    def _info(self, index: TripleIndex, files: Mapping[str, str], name: str) -> SourceInfo:
         ontology = np.flatnonzero(index.instances(OWL + "Ontology"))
         stated = _ontology_says(index, ontology, (OWL + "versionIRI", OWL + "versionInfo"))
-        licence = self.licence or _ontology_says(index, ontology, _LICENCES)
-        return SourceInfo(name.split(".")[0], stated or "unversioned", licence or "not stated", dict(files))
+        return SourceInfo(
+            name=self.said["name"] or name.split(".")[0],
+            version=self.said["version"] or stated or "unversioned",
+            licence=self.said["licence"] or _ontology_says(index, ontology, _LICENCES) or "not stated",
+            files=dict(files),
+        )
 
 
 def _digests(files: Sequence[Path]) -> dict[str, str]:
@@ -219,7 +226,8 @@ def _ontology_says(index: TripleIndex, ontology: np.ndarray, properties: Sequenc
         values = index.texts(obj[np.isin(subject, ontology)]).to_pylist()
         if values:
             text = min(values)
-            return text[1 : text.rindex('"')] if text.startswith('"') else text[1:-1]
+            plain = text[1 : text.rindex('"')] if text.startswith('"') else text[1:-1]
+            return plain.partition("\\n")[0][:100]
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Triples of an ontology by predicate: rows, values and lists, as arrays over the terms."""
+"""TripleColumns of an ontology by predicate: rows, values and lists, as arrays over the terms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kgzsl.sources.rdf import Triples
+from kgzsl.sources.rdf import TripleColumns
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 RDFS = "http://www.w3.org/2000/01/rdf-schema#"
@@ -29,7 +29,7 @@ class TripleIndex:
     form : `BLANK`, `IRI`, `LITERAL` or `QUOTED` per term, uint8 `[terms]`.
     """
 
-    def __init__(self, triples: Triples) -> None:
+    def __init__(self, triples: TripleColumns) -> None:
         self.triples = triples
         key = (triples.subject.astype(np.int64) * len(triples.terms) + triples.object) if len(triples) else np.empty(0, np.int64)
         order = np.lexsort((key, triples.predicate))
@@ -91,7 +91,7 @@ class TripleIndex:
         return found
 
     def texts(self, codes: np.ndarray) -> pa.StringArray:
-        """Return terms in N-Triples syntax."""
+        """Return terms in N-TripleColumns syntax."""
         return self.triples.terms.take(pa.array(codes))
 
     @cached_property

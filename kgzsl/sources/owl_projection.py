@@ -11,6 +11,8 @@ from kgzsl.ids import PREFIXES
 from kgzsl.sources.owl_edges import Projected
 from kgzsl.sources.owl_expressions import CHARACTERISTICS, OBJECT_PROPERTIES, Expressions
 from kgzsl.sources.owl_index import BLANK, IRI, LITERAL, OWL, RDF, RDFS, SKOS, SWRL, TripleIndex, ranges
+from kgzsl.sources.owl_names import from_name
+from kgzsl.sources.vocabulary import vocabulary
 
 #: Relation of inferred edges, of kgzsl's own vocabulary.
 INFERRED = PREFIXES["kgzsl"] + "inferred_hypernym"
@@ -24,7 +26,6 @@ _ANNOTATING = (
     "http://creativecommons.org/ns#",
     "http://protege.stanford.edu/plugins/owl/protege#",
 )
-_SKOS_RELATIONS = {"broader": "taxonomy", "narrower": "taxonomy", "related": "full", "exactMatch": "full", "closeMatch": "full"}
 
 
 class Projection(Expressions):
@@ -251,12 +252,16 @@ class Projection(Expressions):
 
     def _annotations(self) -> None:
         index = self.index
-        for name, profile in _SKOS_RELATIONS.items():
-            subject, obj = index.rows(SKOS + name)
-            named = self.named[subject] & self.named[obj]
-            self.edges.emit(subject[named], SKOS + name, obj[named], profile, f"skos:{name}")
         mine = self.annotation | index.among(SKOS, RDFS + "seeAlso", RDFS + "isDefinedBy", *_ANNOTATING)
-        mine[[c for c in index.codes([SKOS + name for name in _SKOS_RELATIONS]) if c >= 0]] = False
+        # Those that the vocabulary knows, such as skos:broader, are relations whatever the document says of them.
+        stated = vocabulary().iris
+        for iri, code in index.predicates.items():
+            if mine[code] and iri in stated and not iri.startswith(RDFS):
+                subject, obj = index.rows(iri)
+                named = self.named[subject] & self.named[obj]
+                profile = "taxonomy" if stated[iri].relation.id == "hypernym" else "full"
+                self.edges.emit(subject[named], iri, obj[named], profile, from_name(iri))
+                mine[code] = False
         kept = np.zeros(len(mine), dtype=bool)
         kept[[c for c in index.codes(list(self.annotation_edges)) if c >= 0]] = True
         rows = np.flatnonzero((mine | kept)[index.predicate] & ~self.ontologies[index.subject] & (index.form[index.object] == IRI))
