@@ -1,4 +1,4 @@
-"""TripleColumns of an ontology by predicate: rows, values and lists, as arrays over the terms."""
+"""Triples of an ontology by predicate: rows, values and lists, as arrays over the terms."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class TripleIndex:
         return found
 
     def texts(self, codes: np.ndarray) -> pa.StringArray:
-        """Return terms in N-TripleColumns syntax."""
+        """Return terms in N-Triples syntax."""
         return self.triples.terms.take(pa.array(codes))
 
     @cached_property

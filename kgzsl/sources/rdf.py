@@ -1,4 +1,4 @@
-"""RDF into columns: a compiled parser (pyoxigraph) writes N-TripleColumns, and Arrow cuts and encodes them block by block.
+"""RDF into columns: a compiled parser (pyoxigraph) writes N-Triples, and Arrow cuts and encodes them block by block.
 
 No Python object is made per triple beyond pyoxigraph's own, and peak memory is that of the columns plus the distinct terms.
 """
@@ -36,12 +36,12 @@ _FORMATS = {
 
 @dataclass(frozen=True)
 class TripleColumns:
-    """TripleColumns as integers.
+    """Triples as integers.
 
     Attributes
     ----------
     subject, predicate, object : positions in `terms`, int32 `[triples]`, in the file's order. Named graphs are merged.
-    terms : distinct terms in N-TripleColumns syntax (`<iri>`, `_:b`, `"text"@en`), by first use, string `[terms]`.
+    terms : distinct terms in N-Triples syntax (`<iri>`, `_:b`, `"text"@en`), by first use, string `[terms]`.
     prefixes : prefix → IRI as the document declares them.
     """
 
@@ -179,7 +179,7 @@ def _remedy(message: str) -> str:
 
 
 class _Columns:
-    """A sink that cuts N-TripleColumns into subject, predicate and object and encodes them as integers."""
+    """A sink that cuts N-Triples into subject, predicate and object and encodes them as integers."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
