@@ -2,44 +2,147 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.sparse import csgraph, csr_matrix
 
 from kgzsl.errors import first_five
+from kgzsl.graphs.describe import TAXONOMIC
 from kgzsl.graphs.graph import KnowledgeGraph
+from kgzsl.sources.vocabulary import vocabulary
 
-_TAXONOMIC = ("hypernym", "instance_hypernym")
+
+@dataclass(frozen=True)
+class Findings:
+    """What `check_graph` found, one sentence each.
+
+    Attributes
+    ----------
+    problems : the graph breaks a rule.
+    notes : allowed, and worth knowing: labels that several nodes share, symmetric relations stated both ways.
+    """
+
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def validate_graph(graph: KnowledgeGraph) -> list[str]:
-    """Return the problems found, one sentence each; an empty list when there is none.
+    """Return the problems found, one sentence each; an empty list when there is none (see `check_graph`)."""
+    return list(check_graph(graph).problems)
 
-    Digests, columns and ranges are checked by `KnowledgeGraph.load`; here it is what they cannot see: repeated edges,
-    self-loops, weights that are not finite and positive, cycles in the taxonomy, nodes without a label, counts that disagree.
+
+def check_graph(graph: KnowledgeGraph) -> Findings:
+    """Look for what `KnowledgeGraph.load` cannot see: it checks digests, columns and ranges; here it is sense.
+
+    Problems: repeated edges, self-loops, weights that are not finite and positive, nodes without a label, cycles in the taxonomy
+    (one is named as a path), relations that neither the vocabulary nor a prefix explains, prefixes that the manifest does not map,
+    symmetric relations of which some edges are stated both ways and others once, counts that disagree with the tables.
     """
+    problems = [
+        *_edge_problems(graph),
+        *_node_problems(graph),
+        *_cycle_problems(graph),
+        *_name_problems(graph),
+    ]
+    both, mixed = _symmetric(graph)
+    problems += mixed
+    if "counts" in graph.manifest and graph.manifest["counts"] != graph.counts():
+        problems.append("the counts in the manifest are not those of the tables")
+    return Findings(tuple(problems), (*both, *_shared_labels(graph)))
+
+
+def _edge_problems(graph: KnowledgeGraph) -> list[str]:
     problems = []
-    triples = np.stack([graph.subject, graph.relation, graph.object], axis=1)
-    repeated = len(triples) - len(np.unique(triples, axis=0))
-    if repeated:
+    order = np.lexsort((graph.object, graph.relation, graph.subject))
+    same = np.logical_and.reduce([c[order][1:] == c[order][:-1] for c in (graph.subject, graph.relation, graph.object)])
+    if repeated := int(same.sum()):
         problems.append(f"{repeated:,} edges are stated more than once")
     if loops := graph.subject[graph.subject == graph.object].tolist():
         problems.append(f"{len(loops):,} edges from a node to itself: {first_five(graph.ids[i] for i in loops)}")
-    if wrong := int((~np.isfinite(graph.weight) | (graph.weight <= 0)).sum()):
-        problems.append(f"{wrong:,} weights are not finite and positive")
-    if nameless := [i for i, label in zip(graph.ids, graph.labels, strict=True) if not label.strip()]:
-        problems.append(f"{len(nameless):,} nodes have no label: {first_five(nameless)}")
-    if cyclic := _in_cycles(graph):
-        problems.append(f"{len(cyclic):,} nodes are their own ancestor: {first_five(cyclic)}")
-    if "counts" in graph.manifest and graph.manifest["counts"] != graph.counts():
-        problems.append("the counts in the manifest are not those of the tables")
+    wrong = np.flatnonzero(~np.isfinite(graph.weight) | (graph.weight <= 0))
+    if len(wrong):
+        named = first_five(f"{_edge(graph, e)} ({graph.weight[e]:g})" for e in wrong.tolist())
+        problems.append(f"{len(wrong):,} weights are not finite and positive: {named}")
     return problems
 
 
-def _in_cycles(graph: KnowledgeGraph) -> list[str]:
+def _edge(graph: KnowledgeGraph, edge: int) -> str:
+    return f"{graph.ids[graph.subject[edge]]} {graph.relations[graph.relation[edge]].id} {graph.ids[graph.object[edge]]}"
+
+
+def _node_problems(graph: KnowledgeGraph) -> list[str]:
+    nameless = [i for i, label in zip(graph.ids, graph.labels, strict=True) if not label.strip()]
+    return [f"{len(nameless):,} nodes have no label: {first_five(nameless)}"] if nameless else []
+
+
+def _cycle_problems(graph: KnowledgeGraph) -> list[str]:
     n = len(graph)
-    codes = [i for i, r in enumerate(graph.relations) if r.id in _TAXONOMIC]
+    codes = [i for i, r in enumerate(graph.relations) if r.id in TAXONOMIC]
     chosen = np.isin(graph.relation, codes) & (graph.subject != graph.object)
     links = csr_matrix((np.ones(int(chosen.sum()), dtype=np.int8), (graph.subject[chosen], graph.object[chosen])), shape=(n, n))
     _, member = csgraph.connected_components(links, directed=True, connection="strong")
-    inside = np.flatnonzero(np.bincount(member)[member] > 1)
-    return [graph.ids[i] for i in inside.tolist()]
+    inside = np.flatnonzero(np.bincount(member, minlength=1)[member] > 1)
+    if not len(inside):
+        return []
+    path = " → ".join(graph.ids[i] for i in _cycle(links, int(inside[0])))
+    return [f"{len(inside):,} nodes are their own ancestor: {first_five(graph.ids[i] for i in inside.tolist())}; a cycle: {path}"]
+
+
+def _cycle(links: csr_matrix, start: int) -> list[int]:
+    """Return a shortest cycle through a node that is on one, the node first and last."""
+    order, before = csgraph.breadth_first_order(links, start, directed=True, return_predecessors=True)
+    closing = links.tocsc()[:, [start]].indices
+    last = next(int(v) for v in order if v in set(closing.tolist()))
+    path = [start, last]
+    while path[-1] != start:
+        path.append(int(before[path[-1]]))
+    return path[::-1]
+
+
+def _name_problems(graph: KnowledgeGraph) -> list[str]:
+    """Relations and prefixes that nothing explains; a whole IRI explains itself."""
+    problems = []
+    known = vocabulary().relations
+    explained = set(known) | {r.inverse for r in known.values()}
+    if unknown := [r.id for r in graph.relations if ":" not in r.id and r.id not in explained]:
+        problems.append(f"{len(unknown):,} relations are not in the vocabulary and have no prefix of their own: {first_five(unknown)}")
+    ids = pa.array([*graph.ids, *(r.id for r in graph.relations if ":" in r.id)], pa.string())
+    ids = ids.filter(pc.invert(pc.match_substring(ids, "://")))
+    prefixes = pc.struct_field(pc.extract_regex(ids, r"^(?P<prefix>[^:]*):"), "prefix").drop_null()
+    counts = {c["values"]: c["counts"] for c in pc.value_counts(prefixes).to_pylist() if c["values"] not in graph.prefixes}
+    if counts:
+        named = first_five(f"{prefix} ({n:,})" for prefix, n in sorted(counts.items()))
+        problems.append(f"{sum(counts.values()):,} ids have a prefix that the manifest does not map to an IRI: {named}")
+    return problems
+
+
+def _symmetric(graph: KnowledgeGraph) -> tuple[list[str], list[str]]:
+    """Return notes on symmetric relations whose edges all stand in both directions, and problems of those where only some do."""
+    both, mixed = [], []
+    n = np.int64(len(graph))
+    for code, relation in enumerate(graph.relations):
+        if not relation.symmetric:
+            continue
+        chosen = (graph.relation == code) & (graph.subject != graph.object)
+        subject, obj = graph.subject[chosen], graph.object[chosen]
+        twice = int(np.isin(subject * n + obj, obj * n + subject).sum())
+        if twice == len(subject) and twice:
+            both.append(f"symmetric relation {relation.id}: all {twice // 2:,} pairs are stated in both directions")
+        elif twice:
+            mixed.append(
+                f"symmetric relation {relation.id}: {twice // 2:,} pairs are stated in both directions, {len(subject) - twice:,} in one"
+            )
+    return both, mixed
+
+
+def _shared_labels(graph: KnowledgeGraph) -> list[str]:
+    counts = pc.value_counts(pa.array(graph.labels, pa.string()))
+    shared = counts.filter(pc.greater(pc.struct_field(counts, "counts"), 1)).to_pylist()
+    shared = sorted((c for c in shared if c["values"].strip()), key=lambda c: (-c["counts"], c["values"]))
+    if not shared:
+        return []
+    named = first_five(f"{c['values'][:60]!r} ({c['counts']})" for c in shared)
+    return [f"{sum(c['counts'] for c in shared):,} nodes share their label with another: {named}"]

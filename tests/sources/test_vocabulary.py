@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from kgzsl.errors import SourceError, UnknownNameError
+from kgzsl.graphs.attach import KIND
 from kgzsl.ids import PREFIXES
 from kgzsl.sources import Relation, SourceInfo, Statements
 from kgzsl.sources.vocabulary import FILES, Stated, vocabulary
@@ -127,9 +128,10 @@ def test_nothing_is_half_said() -> None:
 
 def test_kinds_form_a_tree_and_others_are_refused() -> None:
     kinds = vocabulary().kinds
-    assert {"concept", "individual", "attribute", "state", "object", "pair", "relation", "literal", "external"} < set(kinds)
+    assert {"concept", "individual", "attribute", "state", "object", "pair", "relation", "literal", "text", "external"} < set(kinds)
     assert kinds["pair"].parents == ("concept",) and kinds["concept"].parents == ("node",)
     assert kinds["attribute"].iri == PREFIXES["kgzsl"] + "Attribute" and kinds["attribute"].definition
+    assert KIND in kinds  # of classes that are attached
     assert [kind for kind, what in kinds.items() if not what.parents] == ["node"]
     assert len(statements("pair").kinds) == 1
     with pytest.raises(SourceError, match=r"ontologies/kgzsl\.ttl(.|\n)*'thing'(.|\n)*choose from: .*concept"):
