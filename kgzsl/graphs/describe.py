@@ -184,11 +184,19 @@ def format_description(record: Mapping[str, Any]) -> str:
     for source in record["sources"]:
         lines.append(f"  source     {source['name']} {source['version']} ({source['licence']})")
         lines += [f"             {file} sha256 {sha}" for file, sha in source["files"].items()]
-    lines += [f"  relation   {name}: {n:,}{_by_source(record['relations_per_source'][name])}" for name, n in record["relations"].items()]
-    lines += [f"  kind       {name}: {n:,}{_by_source(record['kinds_per_source'][name])}" for name, n in record["kinds"].items()]
+    for word, what in (("relation", "relations"), ("kind", "kinds")):
+        shown, rest = most(record[what])
+        lines += [f"  {word:<10} {name}: {n:,}{_by_source(record[f'{what}_per_source'][name])}" for name, n in shown]
+        lines += [f"  {word:<10} … {rest:,} more"] if rest else []
     lines += [f"  dropped    {n:,} ({who}: {why})" for who, reasons in record["dropped"].items() for why, n in reasons.items()]
     lines += [f"  {name:<10} {value}" for name, value in structure(record)]
     return "\n".join(lines)
+
+
+def most(counts: Mapping[str, int], limit: int = 50) -> tuple[list[tuple[str, int]], int]:
+    """Return the entries that a person is shown, in their order, and how many there are beside; the largest are kept."""
+    kept = set(sorted(counts, key=lambda name: -counts[name])[:limit])
+    return [(name, n) for name, n in counts.items() if name in kept], len(counts) - len(kept)
 
 
 def structure(record: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -3,8 +3,8 @@
 from kgzsl.registry import Resolver
 from kgzsl.sources.attributes import Attributes
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
-from kgzsl.sources.class_links import ClassLinks
 from kgzsl.sources.compositions import Compositions
+from kgzsl.sources.conceptnet import ConceptNet
 from kgzsl.sources.owl import Owl
 from kgzsl.sources.schemas import ConceptTexts
 from kgzsl.sources.senses import Senses, sense_ranks
@@ -12,13 +12,13 @@ from kgzsl.sources.triples import Triples
 from kgzsl.sources.wordnet import WordNet
 
 #: Readers by name; third parties add theirs under the entry-point group `kgzsl.sources`.
-readers: Resolver[Reader] = Resolver(  # type: ignore[type-abstract]
+readers: Resolver[Reader] = Resolver(
     "sources",
-    Reader,
+    Reader,  # type: ignore[type-abstract]
     [
         Attributes,
-        ClassLinks,
         Compositions,
+        ConceptNet,
         ConceptTexts,
         Owl,
         Triples,
@@ -28,8 +28,8 @@ readers: Resolver[Reader] = Resolver(  # type: ignore[type-abstract]
 
 __all__ = [
     "Attributes",
-    "ClassLinks",
     "Compositions",
+    "ConceptNet",
     "ConceptTexts",
     "Owl",
     "Reader",

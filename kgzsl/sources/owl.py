@@ -13,12 +13,14 @@ import pyarrow as pa
 
 from kgzsl.errors import InvalidInputError, SourceError, UnknownNameError
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
-from kgzsl.sources.owl_index import OWL, IRI, TripleIndex
+from kgzsl.sources.owl_imports import CATALOGUE, Catalogue, closure
+from kgzsl.sources.owl_index import IRI, OWL, TripleIndex
 from kgzsl.sources.owl_names import LABELS, SYNONYMS, TEXTS, Words, curies, from_name, prefix_map
 from kgzsl.sources.owl_projection import Projected, Projection
 from kgzsl.sources.owl_rules import PROFILES
+from kgzsl.sources.owl_syntaxes import read_axioms
 from kgzsl.sources.rdf import Triples, read_triples
-from kgzsl.sources.rdf_files import digest
+from kgzsl.sources.rdf_files import AXIOMS, detect, digest
 from kgzsl.sources.vocabulary import vocabulary
 
 
@@ -36,6 +38,10 @@ class Owl(Reader):
     deprecated : `drop` or `keep` what is marked `owl:deprecated`.
     base : IRI that relative ones are resolved against where the document does not say.
     lenient : accept IRIs that break the standard.
+    imports : `follow` reads imported ontologies from the catalogue, `ignore` leaves them out and counts them.
+    catalogue : folder or OASIS XML catalogue of imported ontologies, relative to the file's folder; by default the
+        `catalog-v001.xml` there, if any. Nothing is ever fetched.
+    time_limit : seconds that a parser of axioms may take.
     licence : what the manifest records; the file's own statement where none is given.
 
     Raises
@@ -59,6 +65,9 @@ class Owl(Reader):
         base: str | None = None,
         lenient: bool = False,
         licence: str | None = None,
+        imports: str = "follow",
+        catalogue: str | None = None,
+        time_limit: float = 300,
     ) -> None:
         if profile not in PROFILES:
             raise UnknownNameError("a projection has a profile", received=repr(profile), remedy=f"choose from: {', '.join(PROFILES)}")
@@ -68,6 +77,9 @@ class Owl(Reader):
         self.prefixes = dict(prefixes or {})
         self.annotation_edges, self.deprecated = tuple(annotation_edges), deprecated
         self.base, self.lenient, self.licence = base, lenient, licence
+        if imports not in ("follow", "ignore"):
+            raise InvalidInputError("imports are followed or ignored", received=repr(imports), remedy="`follow` or `ignore`")
+        self.imports, self.catalogue, self.time_limit = imports, catalogue, time_limit
         prefix_map({}, self.prefixes)
 
     def read(self, path: Path) -> Statements:
@@ -81,14 +93,25 @@ class Owl(Reader):
         MissingDataError : there is no such file.
         SourceError : it is malformed, or states axioms of which none makes an edge.
         """
-        triples = read_triples(path, self.format, base=self.base, lenient=self.lenient)
-        return self.project(triples, {path.name: digest(path)}, path.name)
+        triples, files, left_out = closure(path, self._triples, self._catalogue(path), self.imports == "follow")
+        return self.project(triples, _digests(files), path.name, {"import not followed": left_out})
 
-    def project(self, triples: Triples, files: Mapping[str, str], name: str) -> Statements:
+    def _triples(self, path: Path, rename_blank: bool = False) -> Triples:
+        syntax = detect(path, self.format)
+        if syntax in AXIOMS:
+            return read_axioms(path, syntax, time_limit=self.time_limit)
+        return read_triples(path, syntax, base=self.base, lenient=self.lenient, rename_blank=rename_blank)
+
+    def _catalogue(self, path: Path) -> Catalogue | None:
+        if self.catalogue is not None:
+            return Catalogue(path.parent / self.catalogue)
+        return Catalogue(path.parent / CATALOGUE) if (path.parent / CATALOGUE).is_file() else None
+
+    def project(self, triples: Triples, files: Mapping[str, str], name: str, left_out: Mapping[str, int] | None = None) -> Statements:
         """Project triples that were read (or made from an rdflib graph) already; see `read`."""
         index = TripleIndex(triples)
         projected = Projection(index, self.profile, self.annotation_edges).run()
-        dropped = projected.dropped
+        dropped = projected.dropped + Counter(left_out or {})
         nodes = self._nodes(index, projected, dropped)
         place = np.full(len(index.form), -1, dtype=np.int64)
         words = Words(index, self.languages)
@@ -115,17 +138,16 @@ class Owl(Reader):
         if not len(names.codes):
             raise SourceError("an ontology names something", received=f"{name} names no class, individual or relation")
         kinds = np.where(projected.classes, "concept", np.where(projected.properties, "relation", "individual"))[names.codes]
-        columns = [np.ascontiguousarray(unique[:, k], dtype=np.int32) for k in range(3)]
-        used, columns[1] = np.unique(columns[1], return_inverse=True)
+        used, kinds_of_edge = np.unique(unique[:, 1], return_inverse=True)
         return Statements(
             ids=pa.array(names.ids, pa.string()),
             kinds=pa.array(kinds.tolist(), pa.string()),
             labels=pa.array(names.labels, pa.string()),
             texts=pa.array(names.texts, pa.string()),
             relations=tuple(relations[i] for i in used.tolist()),
-            subject=columns[0],
-            relation=columns[1].astype(np.int32),
-            object=columns[2],
+            subject=unique[:, 0].astype(np.int32),
+            relation=kinds_of_edge.astype(np.int32),
+            object=unique[:, 2].astype(np.int32),
             weight=np.ones(len(unique), dtype=np.float32),
             info=self._info(index, words, files, name),
             dropped={reason: int(n) for reason, n in sorted(dropped.items()) if n},
@@ -153,6 +175,15 @@ class Owl(Reader):
         stated = _ontology_says(index, ontology, (OWL + "versionIRI", OWL + "versionInfo"))
         licence = self.licence or _ontology_says(index, ontology, _LICENCES)
         return SourceInfo(name.split(".")[0], stated or "unversioned", licence or "not stated", dict(files))
+
+
+def _digests(files: Sequence[Path]) -> dict[str, str]:
+    """Return file name → SHA-256; files of one name in several folders are told apart by their order."""
+    found: dict[str, str] = {}
+    for file in files:
+        name = file.name if file.name not in found else f"{file.name} ({len(found)})"
+        found[name] = digest(file)
+    return found
 
 
 _LICENCES = (

@@ -5,6 +5,7 @@ No Python object is made per triple beyond pyoxigraph's own, and peak memory is 
 
 from __future__ import annotations
 
+import io
 import operator
 import re
 from collections.abc import Iterable, Mapping
@@ -80,13 +81,9 @@ def read_triples(
         return _parse(stream, found, options, path)
 
 
-def parse_triples(document: bytes, syntax: str, origin: Path) -> Triples:
-    """Read a document in memory that was made from the file `origin`; see `read_triples`."""
-    oxigraph: Any = require("pyoxigraph", "graphs")
-    sink = _Columns()
-    parser = oxigraph.parse(document, getattr(oxigraph.RdfFormat, _FORMATS[syntax]), rename_blank_nodes=True)
-    oxigraph.serialize(parser, sink, oxigraph.RdfFormat.N_TRIPLES)
-    return sink.finish(dict(parser.prefixes))
+def parse_rdfxml(document: bytes, origin: Path) -> Triples:
+    """Read RDF/XML in memory that was made from the file `origin`; see `read_triples`."""
+    return _parse(XmlGuard(io.BytesIO(document), origin), "rdfxml", {"rename_blank_nodes": True}, origin, located=False)
 
 
 def from_rdflib(graph: rdflib.Graph) -> Triples:
@@ -111,7 +108,7 @@ def concatenate(parts: Iterable[Triples]) -> Triples:
     return columns.finish(prefixes)
 
 
-def _parse(stream: Stream, syntax: str, options: Mapping[str, Any], path: Path) -> Triples:
+def _parse(stream: Stream, syntax: str, options: Mapping[str, Any], path: Path, *, located: bool = True) -> Triples:
     oxigraph: Any = require("pyoxigraph", "graphs")
     kind = getattr(oxigraph.RdfFormat, _FORMATS[syntax])
     sink = _Columns()
@@ -125,7 +122,7 @@ def _parse(stream: Stream, syntax: str, options: Mapping[str, Any], path: Path) 
     except (SyntaxError, ValueError, OSError) as error:
         raise SourceError(
             f"a file of {kind.name} follows its grammar",
-            received=f"{path}{_place(error, path, syntax, options)}: {_words(error)}",
+            received=f"{path}{_place(error, path, syntax, options) if located else ''}: {_words(error)}",
             remedy=_remedy(str(error)),
         ) from error
     if isinstance(stream, XmlGuard):
@@ -212,7 +209,8 @@ class _Columns:
         joined = pa.chunked_array(self.chunks, kind).unify_dictionaries()
         codes = np.concatenate([np.asarray(c.indices) for c in joined.chunks] or [np.empty(0, np.int32)]).reshape(-1, 3)
         terms = joined.chunk(0).dictionary if joined.num_chunks else pa.array([], pa.string())
-        return Triples(*(np.ascontiguousarray(codes[:, k], dtype=np.int32) for k in range(3)), terms, dict(prefixes))
+        subject, predicate, obj = (np.ascontiguousarray(codes[:, k], dtype=np.int32) for k in range(3))
+        return Triples(subject, predicate, obj, terms, dict(prefixes))
 
 
 def _encode(block: bytes) -> pa.DictionaryArray:

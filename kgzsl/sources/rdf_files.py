@@ -43,11 +43,11 @@ TRIPLES, AXIOMS = ("rdfxml", "turtle", "ntriples", "nquads", "n3", "trig", "json
 SYNTAXES = TRIPLES + AXIOMS
 _XML = {"rdfxml", "owx"}
 
-MAX_DEPTH = 500
+#: Elements inside elements: lists of RDF/XML may nest one level per member, class expressions of OWL/XML do not.
+MAX_DEPTH = {"rdfxml": 5000, "owx": 500}
 MAX_ENTITIES, MAX_ENTITY = 256, 256
 MAX_TRIPLE_TERMS = 1000
 
-_COMMENTS = re.compile(rb"(?:\s+|<!--.*?-->|<\?.*?\?>|<!DOCTYPE\s+[\w:]+(?:[^<>\[]|\[.*?\]\s*)*>|#[^\n]*\n)*", re.DOTALL)
 #: What the first bytes say whatever the extension is; tried in order after comments and an XML prolog.
 _SIGNATURES = [
     (re.compile(rb"<(?:\w+:)?RDF[\s>/]"), "rdfxml"),
@@ -87,8 +87,7 @@ def detect(path: Path, syntax: str = "auto") -> str:
         head = _fill(stream, 1 << 16)
     if not head.strip():
         raise SourceError("a source file holds something", received=f"{path} is empty", remedy="get the file again")
-    start = _COMMENTS.match(head)
-    body = head[start.end() :] if start else head
+    body = _body(head)
     if _HTML.match(head.lstrip()) or _HTML.match(body):
         raise SourceError(
             "an ontology file is not an HTML page",
@@ -111,6 +110,27 @@ def detect(path: Path, syntax: str = "auto") -> str:
         received=f"{path} begins with {head[:40]!r}",
         remedy=f"set `format` to one of: {', '.join(SYNTAXES)}",
     )
+
+
+def _body(head: bytes) -> bytes:
+    """Return what follows white space, comments and an XML prolog."""
+    while True:
+        head = head.lstrip()
+        if head.startswith(b"#"):
+            end = b"\n"
+        elif head.startswith(b"<!--"):
+            end = b"-->"
+        elif head.startswith(b"<?"):
+            end = b"?>"
+        elif head.startswith(b"<!DOCTYPE") and not _HTML.match(head):
+            inside = head.partition(b">")[0]
+            end = b"]" if b"[" in inside else b">"
+            after = head.partition(end)[2]
+            head = after.lstrip().removeprefix(b">") if end == b"]" else after
+            continue
+        else:
+            return head
+        head = head.partition(end)[2]
 
 
 def digest(path: Path) -> str:
@@ -143,7 +163,7 @@ def open_stream(path: Path, syntax: str) -> Iterator[Stream]:
             raw.seek(0)
         stream = _transcoded(stream, path)
         if syntax in _XML:
-            stream = XmlGuard(stream, path)
+            stream = XmlGuard(stream, path, MAX_DEPTH[syntax])
         elif syntax in ("turtle", "ntriples", "nquads", "n3", "trig"):
             stream = _TermGuard(stream, path)
         yield stream
@@ -252,14 +272,15 @@ class XmlGuard:
 
     Attributes
     ----------
-    namespaces : prefix → IRI of the root element.
+    namespaces, base, ontology : prefix → IRI, `xml:base` and `ontologyIRI` of the root element, as far as it has them.
     entities : internal entities that the document declares, name → value. They stand for namespaces in many ontologies.
     line : line up to which the document was read.
     """
 
-    def __init__(self, stream: Stream, path: Path) -> None:
-        self._stream, self._path, self._depth = stream, path, 0
+    def __init__(self, stream: Stream, path: Path, depth: int = MAX_DEPTH["rdfxml"]) -> None:
+        self._stream, self._path, self._depth, self._limit = stream, path, 0, depth
         self.namespaces: dict[str, str] = {}
+        self.base = self.ontology = ""
         self.entities: dict[str, str] = {}
         parser: Any = expat.ParserCreate()
         parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
@@ -285,9 +306,10 @@ class XmlGuard:
     def _start(self, name: str, attributes: Mapping[str, str]) -> None:
         self._depth += 1
         if self._depth == 1:
+            self.base, self.ontology = attributes.get("xml:base", ""), attributes.get("ontologyIRI", "")
             self.namespaces = {k.partition(":")[2]: v for k, v in attributes.items() if k == "xmlns" or k.startswith("xmlns:")}
-        if self._depth > MAX_DEPTH:
-            raise self._refusal(f"XML elements nest at most {MAX_DEPTH} deep", "one deeper")
+        if self._depth > self._limit:
+            raise self._refusal(f"XML elements nest at most {self._limit:,} deep", "one deeper")
 
     def _end(self, name: str) -> None:
         self._depth -= 1

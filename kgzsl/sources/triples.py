@@ -17,7 +17,7 @@ from kgzsl.artifacts import sha256_file
 from kgzsl.errors import InvalidInputError, SourceError
 from kgzsl.sources._lines import check_head, cut, first_bad, is_gzip
 from kgzsl.sources._rules import BY_RELATIONS, Rules, kinds_by_relations
-from kgzsl.sources._terms import Terms, blank, literal_ids, relation_label, words
+from kgzsl.sources._terms import Terms, blank, joined, literal_ids, relation_label, words
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
 from kgzsl.sources.vocabulary import Stated, vocabulary
 
@@ -302,7 +302,7 @@ class Triples(Reader):
         texts = column.dictionary
         if role == _LABEL:
             texts = pc.replace_substring(texts, "_", " ")
-        said = _joined(len(ids), subject[rows], texts.take(pa.array(_codes(column)[rows])))
+        said = joined(len(ids), subject[rows], texts.take(pa.array(_codes(column)[rows])))
         if not self.tables[role]:
             return said
         file = path.parent / str(self.tables[role])
@@ -311,7 +311,7 @@ class Triples(Reader):
         found = node >= 0
         what = "label" if role == _LABEL else "text"
         dropped[f"{what} of a node in no statement"] = int((~found).sum())
-        return pc.coalesce(_joined(len(ids), node[found], _plain(table["object"]).filter(pa.array(found))), said)
+        return pc.coalesce(joined(len(ids), node[found], _plain(table["object"]).filter(pa.array(found))), said)
 
 
 class _Nodes:
@@ -392,15 +392,3 @@ def _among(column: pa.DictionaryArray, test: Callable[[pa.StringArray], np.ndarr
 
 def _empty(names: pa.StringArray) -> np.ndarray:
     return np.asarray(pc.equal(pc.utf8_trim_whitespace(names), ""), dtype=bool)
-
-
-def _joined(nodes: int, node: np.ndarray, texts: pa.StringArray) -> pa.StringArray:
-    """Return the distinct texts of every node in the order of `texts`, joined by commas; null where there is none, `[nodes]`."""
-    encoded = texts.dictionary_encode()
-    pair = node.astype(np.int64) * max(len(encoded.dictionary), 1) + _codes(encoded)
-    first = np.sort(np.unique(pair, return_index=True)[1])
-    node, texts = node[first], pc.utf8_trim_whitespace(texts.take(pa.array(first)))
-    order = np.argsort(node, kind="stable")
-    ends = np.concatenate([[0], np.cumsum(np.bincount(node, minlength=nodes))]).astype(np.int32)
-    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(ends), texts.take(pa.array(order))), ", ")
-    return pc.if_else(pa.array(np.diff(ends) > 0), joined, pa.scalar(None, pa.string()))
