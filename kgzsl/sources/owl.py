@@ -82,7 +82,7 @@ class Owl(Reader):
         self.imports, self.catalogue, self.time_limit = imports, catalogue, time_limit
         prefix_map({}, self.prefixes)
 
-    def read(self, path: Path) -> Statements:
+    def read(self, path: Path, engine: object = None) -> Statements:
         """Read the ontology at `path`.
 
         Nodes are the named classes (kind `concept`), individuals (`individual`) and, in the profile `full`, properties

@@ -186,44 +186,48 @@ def test_the_neighbourhood_of_conceptnet_without_what_the_graph_says_already(nam
 
 def test_awa_over_wordnet() -> None:
     graph = built("awa")
-    counts = Counter(graph.kinds)
-    attributes = edges(graph)
     binary = np.loadtxt(home() / "awa1/predicate-matrix-binary.txt")
-    assert sum(r == "has_attribute" for _, r, _ in attributes) == int(binary.sum()) == 1_562
-    assert counts["attribute"] == 85 + 15
+    stated = Counter(graph.relations[r].id for r in graph.relation.tolist())
+    assert stated["has_attribute"] == int(binary.sum()) == 1_562 and set(stated) == {"has_attribute", "hypernym"}
+    assert Counter(graph.kinds)["attribute"] == 85 + 15
     names = json.loads((home() / "kzsl/AwA/class.json").read_text())
     links = {(f"awa:{n}", "hypernym", f"wn30:{w}") for part in names.values() for w, n in part.items()}
-    assert len(links) == 50 and links <= attributes
-    assert _reaches(graph, [f"awa:{n}" for part in names.values() for n in part.values()], "wn30:n00001740")
+    assert len(links) == 50 and links <= edges(graph)
     assert all(graph.texts[i] for i, identifier in enumerate(graph.ids) if identifier.startswith("wn30:"))
+    above = _ancestors(graph)
+    assert all("wn30:n00001740" in above[s] for s, _, _ in links)
+    columns = [line.split()[1] for line in (home() / "awa1/predicates.txt").read_text().splitlines()]
+    assert all("va:attribute" in above[f"awa:{c}"] for c in columns) and {"va:blue", "wn30:n04959672"} <= above["awa:blue"]
 
 
 def test_cub_over_wordnet() -> None:
     from kgzsl.datasets import class_links
 
-    graph = built("cub")
+    graph, birds = built("cub"), built("birds")
     rows = class_links("cub").classes
     assert Counter(graph.kinds)["attribute"] == 312 + 28 and {(c.id, "hypernym", p) for c in rows for p in c.parents} <= edges(graph)
     value = np.loadtxt(home() / "cub/class_attribute_labels_continuous.txt")
     assert sum(r == "has_attribute" for _, r, _ in edges(graph)) == ((value >= value.mean(axis=0)) & (value > 0)).sum()
-    birds = built("birds")
-    assert {i for i in graph.ids if i.startswith("wn30:")} <= set(birds.ids)
-    assert _reaches(graph, [c.id for c in rows], "wn30:n01503061")
+    above = _ancestors(graph)
+    assert all("wn30:n01503061" in above[c.id] for c in rows)
+    assert {i for c in rows for i in above[c.id]} <= set(birds.ids)
+    assert {"va:blue", "va:attribute", "cub:has_wing_color"} <= above["cub:has_wing_color.blue"]
+    attributes = [i for i, k in zip(graph.ids, graph.kinds, strict=True) if k == "attribute"]
+    assert all("va:attribute" in above[i] for i in attributes)
 
 
-def _reaches(graph: KnowledgeGraph, starts: list[str], top: str) -> bool:
-    parents: dict[str, set[str]] = {}
-    for s, r, o in edges(graph):
-        if r == "hypernym":
-            parents.setdefault(s, set()).add(o)
-    for start in starts:
-        seen, front = {start}, {start}
-        while front:
-            front = {p for i in front for p in parents.get(i, ())} - seen
-            seen |= front
-        if top not in seen:
-            return False
-    return True
+def _ancestors(graph: KnowledgeGraph) -> dict[str, set[str]]:
+    """Every node → all that is above it, by repeated joining."""
+    above: dict[str, set[str]] = {i: set() for i in graph.ids}
+    pairs = [(s, o) for s, r, o in edges(graph) if r == "hypernym"]
+    grown = True
+    while grown:
+        grown = False
+        for s, o in pairs:
+            new = {o, *above[o]} - above[s]
+            above[s] |= new
+            grown |= bool(new)
+    return above
 
 
 def test_a_prefix_that_no_source_has_is_refused(tmp_path: Path) -> None:
