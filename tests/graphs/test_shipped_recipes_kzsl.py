@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
@@ -291,3 +293,34 @@ def test_every_recipe_of_this_file_ships() -> None:
     expected |= {f"kzsl-{KZSL[n][0]}-{s}" for n in KZSL for s in SETTINGS if s != "disjointness" or n == "AwA"}
     expected |= {"awa", "cub", "compositions-cgqa", "compositions-fashion", "nell-zs-schema", "wiki-zs-schema"}
     assert expected <= set(shipped_recipes())
+
+
+def test_the_order_of_hashes_changes_nothing() -> None:
+    script = "from kgzsl.graphs import compile_graph; print(compile_graph('kzsl-imnet-o').digest)"
+    seed = {**os.environ, "PYTHONHASHSEED": "1"}
+    found = subprocess.run([sys.executable, "-c", script], env=seed, capture_output=True, text=True, check=True).stdout
+    assert found == built("kzsl-imnet-o").digest + "\n"
+
+
+@pytest.mark.slow
+def test_spark_builds_the_same_graph() -> None:
+    pytest.importorskip("pyspark")
+    assert compile_graph("kzsl-imnet-o", engine="pyspark").digest == built("kzsl-imnet-o").digest
+
+
+def test_the_table_of_recipes_counts_what_is_built() -> None:
+    text = (Path(__file__).parents[2] / "graphs/README.md").read_text(encoding="utf-8")
+    for names, nodes, statements in (
+        (("awa",), "383", "2,055"),
+        (("cub",), "824", "18,897"),
+        (("kzsl-awa", "kzsl-imnet-a", "kzsl-imnet-o"), "9,198; 8,942; 3,157", "13,900; 10,238; 3,872"),
+        (("kzsl-awa-hierarchy", "kzsl-imnet-a-hierarchy", "kzsl-imnet-o-hierarchy"), "100; 111; 59", "102; 111; 60"),
+        (("kzsl-awa-attributes", "kzsl-imnet-a-attributes", "kzsl-imnet-o-attributes"), "202; 214; 111", "1,759; 545; 220"),
+        (("kzsl-awa-conceptnet", "kzsl-imnet-a-conceptnet", "kzsl-imnet-o-conceptnet"), "9,198; 8,942; 3,157", "12,477; 10,238; 3,872"),
+        (("kzsl-awa-disjointness",), "202", "3,182"),
+        (("compositions-cgqa", "compositions-fashion"), "8,854; 693", "23,301; 1,725"),
+        (("nell-zs-schema", "wiki-zs-schema"), "1,192; 1,909", "3,169; 4,927"),
+    ):
+        graphs = [built(name) for name in names]
+        assert (nodes, statements) == ("; ".join(f"{len(g):,}" for g in graphs), "; ".join(f"{len(g.subject):,}" for g in graphs))
+        assert f"| {nodes} | {statements} |" in text
