@@ -243,7 +243,7 @@ def _pyg(graph: KnowledgeGraph, folder: Path, weights: bool) -> list[str]:
     """Tensors in `graph.safetensors`, names in `graph.json`; `read_pyg` makes a `torch_geometric` graph of them."""
     from safetensors.numpy import save_file
 
-    tensors = {
+    tensors: dict[str, np.ndarray] = {
         "edge_index": np.stack([graph.subject, graph.object]).astype(np.int64),
         "edge_type": graph.relation.astype(np.int64),
         "edge_weight": graph.weight.astype(np.float32),

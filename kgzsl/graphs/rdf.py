@@ -2,7 +2,7 @@
 
 | of the graph | in RDF |
 |---|---|
-| node | the IRI of its id by the graph's prefixes; `rdf:type kgzsl:KIND` |
+| node | the IRI of its id by the graph's prefixes; its kind's class as `rdf:type` (`kgzsl:Concept`) |
 | label `dog, domestic dog` | `rdfs:label` as it is, `skos:prefLabel "dog"`, `skos:altLabel "domestic dog"` |
 | text | `skos:definition` |
 | relation | an `owl:ObjectProperty`, `kgzsl:ID` or the IRI of its own prefix, with label, symmetry and inverse |
@@ -23,6 +23,7 @@ import numpy as np
 
 from kgzsl.errors import require
 from kgzsl.graphs.graph import KnowledgeGraph
+from kgzsl.sources.vocabulary import vocabulary
 
 if TYPE_CHECKING:
     import pyoxigraph
@@ -78,7 +79,8 @@ def triples(graph: KnowledgeGraph, *, weights: bool = False) -> Iterator[pyoxigr
     term = {f"{p}:{n}": ox.NamedNode(names[p] + n) for p, n in _TERMS}
     relations = [ox.NamedNode(relation_iri(r.id, names)) for r in graph.relations]
     yield from _relations(graph, relations, term, names, ox)
-    kinds = {kind: ox.NamedNode(relation_iri(kind, names)) for kind in set(graph.kinds)}
+    known = vocabulary().kinds
+    kinds = {kind: ox.NamedNode(known[kind].iri if kind in known else relation_iri(kind, names)) for kind in set(graph.kinds)}
     nodes = [ox.NamedNode(iri(i, names)) for i in graph.ids]
     order = np.argsort(graph.subject, kind="stable")
     columns = [c[order].tolist() for c in (graph.relation, graph.object)]
