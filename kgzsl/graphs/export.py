@@ -140,8 +140,10 @@ def _numbered(graph: KnowledgeGraph) -> Any:
 
 def _graphml(graph: KnowledgeGraph, path: Path, weights: bool) -> list[str]:
     networkx: Any = require("networkx", "graphs")
-    graph, left_out = _writable(graph)
-    networkx.write_graphml_xml(_numbered(graph), path)
+    writable, left_out = _writable(graph)
+    numbered = _numbered(writable)
+    numbered.graph["digest"] = graph.digest
+    networkx.write_graphml_xml(numbered, path)
     return left_out
 
 
