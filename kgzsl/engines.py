@@ -8,8 +8,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from functools import cache
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import ibis
 
 ENGINES = ("duckdb", "pyspark")
+_NUMBERS = count()
 
 
 class Engine:
@@ -32,17 +34,16 @@ class Engine:
 
     def __init__(self, name: str, connection: Any) -> None:
         self.name, self.connection = name, connection
-        self._count = 0
+        self._views: list[str] = []
 
     def table(self, data: pa.Table) -> ibis.Table:
         """Return an Arrow table as a table of this engine; not copied on DuckDB."""
-        self._count += 1
-        name = f"kgzsl_{self._count}"
+        name = f"kgzsl_{next(_NUMBERS)}"
+        self._views.append(name)
         if self.name == "duckdb":
             self.connection.con.register(name, data)
         else:
-            session = self.connection._session
-            session.createDataFrame(data).createOrReplaceTempView(name)
+            self.connection._session.createDataFrame(data).createOrReplaceTempView(name)
         return self.connection.table(name)
 
     def lines(self, path: Path, columns: Mapping[str, str]) -> ibis.Table:
@@ -62,10 +63,21 @@ class Engine:
         """Return the rows of an expression as an Arrow table in memory."""
         return expression.to_pyarrow()
 
+    def __enter__(self) -> Self:
+        return self
 
-@cache
+    def __exit__(self, *_: object) -> None:
+        """Let go of the tables; the connection stays open for the next block."""
+        for name in self._views:
+            if self.name == "duckdb":
+                self.connection.con.unregister(name)
+            else:
+                self.connection._session.catalog.dropTempView(name)
+        self._views.clear()
+
+
 def open_engine(name: str = "duckdb") -> Engine:
-    """Return the engine of that name, opened once per process.
+    """Return an engine, to be used in a `with` block that holds its tables; the connection is opened once per process.
 
     Parameters
     ----------
@@ -78,12 +90,17 @@ def open_engine(name: str = "duckdb") -> Engine:
     """
     if name not in ENGINES:
         raise UnknownNameError("a graph is compiled on a known engine", received=repr(name), remedy=f"choose from: {', '.join(ENGINES)}")
+    return Engine(name, _connection(name))
+
+
+@cache
+def _connection(name: str) -> Any:
     framework: Any = require("ibis", "graphs")
     if name == "duckdb":
         require("duckdb", "graphs")
         connection = framework.duckdb.connect()
         connection.raw_sql("SET enable_progress_bar = false")
-        return Engine(name, connection)
+        return connection
     sql: Any = require("pyspark.sql", "spark")
     builder = sql.SparkSession.builder.appName("kgzsl")
     if sql.SparkSession.getActiveSession() is None:
@@ -96,4 +113,4 @@ def open_engine(name: str = "duckdb") -> Engine:
             "spark.sql.execution.arrow.pyspark.enabled": "true",
         }.items():
             builder = builder.config(key, value)
-    return Engine(name, framework.pyspark.connect(builder.getOrCreate()))
+    return framework.pyspark.connect(builder.getOrCreate())

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from kgzsl.datasets.base import Split
-from kgzsl.datasets.class_names import AWA_PROPOSED_UNSEEN, awa_ids
 from kgzsl.datasets.feature_set import FeatureSet
 from kgzsl.datasets.folders import BenchmarkFolder
 from kgzsl.datasets.numbering import class_labels
 from kgzsl.datasets.readers import FeatureSetReader, one_of
 from kgzsl.errors import SourceError, first_five
 from kgzsl.matrices import ClassEmbeddings, Features
+from kgzsl.sources.class_names import AWA_PROPOSED_UNSEEN, awa_ids
 
 #: Rows, classes, attributes, width of the PHOG descriptor.
 ROWS, CLASSES, ATTRIBUTES, PHOG = 30_475, 50, 85, 252

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from kgzsl.datasets.base import Split
-from kgzsl.datasets.class_names import cub_ids
 from kgzsl.datasets.feature_set import FeatureSet
 from kgzsl.datasets.folders import BenchmarkFolder
 from kgzsl.datasets.mat_splits import PUBLISHED, ROW_LISTS, MatSplits, read_splits
@@ -15,6 +14,7 @@ from kgzsl.datasets.numbering import class_labels
 from kgzsl.datasets.readers import FeatureSetReader, one_of
 from kgzsl.errors import MissingDataError, SourceError, first_five
 from kgzsl.matrices import ClassEmbeddings, Features
+from kgzsl.sources.class_names import cub_ids
 
 #: Rows, classes, unseen classes, attributes, ImageNet logits.
 ROWS, CLASSES, UNSEEN, ATTRIBUTES, LOGITS = 11_788, 200, 50, 312, 1_000

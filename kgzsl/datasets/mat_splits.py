@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from kgzsl.datasets.base import Split
-from kgzsl.datasets.class_names import AWA_PROPOSED_UNSEEN, awa_ids, cub_ids
 from kgzsl.datasets.folders import BenchmarkFolder
 from kgzsl.datasets.numbering import row_positions
 from kgzsl.datasets.readers import one_of
 from kgzsl.errors import InvalidInputError, SourceError, UnknownNameError, first_five
 from kgzsl.ids import check_unique
 from kgzsl.matrices import ClassEmbeddings
+from kgzsl.sources.class_names import AWA_PROPOSED_UNSEEN, awa_ids, cub_ids
+from kgzsl.sources.tables import cell_names
 
 #: Width of the published sentence vectors of CUB (Reed et al., 2016).
 SENTENCE_DIM = 1_024
@@ -171,10 +172,7 @@ def _class_ids(name: str, cells: np.ndarray | None, folder: BenchmarkFolder) -> 
     """Class ids in label order; FLO's file carries no names, so its ids are the published numbers."""
     stated = PUBLISHED[name]
     if cells is not None:
-        try:
-            names = [str(np.asarray(cell).item()) for cell in cells.reshape(-1)]
-        except ValueError as error:
-            raise SourceError("`allclasses_names` holds one name per cell", received=str(error)) from error
+        names = cell_names(cells, "`allclasses_names`")
     elif folder.has(f"{name}/allclasses.txt"):
         names = folder.lines(f"{name}/allclasses.txt")
     elif name == "FLO":

@@ -6,8 +6,9 @@ from kgzsl.encoders.gcnz import GCNZ
 from kgzsl.encoders.graph_gp import GraphGP
 from kgzsl.encoders.nearest_text import NearestText
 from kgzsl.encoders.sgcn import SGCN
+from kgzsl.encoders.structural_bias import StructuralBias
 from kgzsl.registry import Resolver
 
-ENCODERS: Resolver[Encoder] = Resolver("encoders", Encoder, [DGP, GCNZ, GraphGP, NearestText, SGCN])  # type: ignore[type-abstract]
+ENCODERS: Resolver[Encoder] = Resolver("encoders", Encoder, [DGP, GCNZ, GraphGP, NearestText, SGCN, StructuralBias])  # type: ignore[type-abstract]
 
-__all__ = ["DGP", "ENCODERS", "GCNZ", "SGCN", "Encoder", "GraphGP", "NearestText", "load_encoder"]
+__all__ = ["DGP", "ENCODERS", "GCNZ", "SGCN", "Encoder", "GraphGP", "NearestText", "StructuralBias", "load_encoder"]

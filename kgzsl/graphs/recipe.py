@@ -13,63 +13,9 @@ import yaml
 
 from kgzsl.artifacts import sha256_file
 from kgzsl.errors import InvalidInputError, UnknownNameError
+from kgzsl.graphs.recipe_schema import RECIPE_SCHEMA
 
 SHIPPED = Path(__file__).with_name("recipes")
-
-_TEXTS = {"type": "array", "items": {"type": "string"}}
-_ITEM = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {"rules": {"type": "string"}, "data": {"type": "string"}, "file": {"type": "string"}, "ids": _TEXTS},
-    "oneOf": [
-        {"required": ["rules"], "maxProperties": 1},
-        {"required": ["ids"], "maxProperties": 1},
-        {"required": ["file"], "maxProperties": 2, "not": {"anyOf": [{"required": ["rules"]}, {"required": ["ids"]}]}},
-    ],
-}
-_ITEMS = {"type": "array", "items": _ITEM, "minItems": 1}
-_SOURCE = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["reader"],
-    "properties": {
-        "reader": {"type": "string"},
-        "data": {"type": "string"},
-        "path": {"type": "string"},
-        "settings": {"type": "object"},
-    },
-    "oneOf": [{"required": ["data"]}, {"required": ["path"]}],
-}
-#: JSON schema of a recipe; an unknown key is an error.
-RECIPE_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["format", "name", "sources"],
-    "properties": {
-        "format": {"const": 1},
-        "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"},
-        "description": {"type": "string"},
-        "sources": {"type": "array", "items": _SOURCE, "minItems": 1},
-        "select": {
-            "type": "object",
-            "additionalProperties": False,
-            "minProperties": 1,
-            "properties": {"members": _ITEMS, "classes": _ITEMS, "climb": {"type": "string"}},
-        },
-    },
-}
-#: JSON schema of a rule file: whole subtrees and single ids.
-RULES_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["relation", "subtrees", "singles"],
-    "properties": {
-        "relation": {"type": "string"},
-        "expands_to": {"type": "integer", "minimum": 1},
-        "subtrees": _TEXTS,
-        "singles": _TEXTS,
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -147,4 +93,5 @@ def read_yaml(path: Path, schema: Mapping[str, Any], what: str) -> dict[str, Any
 def _beside(content: Mapping[str, Any]) -> list[str]:
     select = content.get("select", {})
     items = [*select.get("members", ()), *select.get("classes", ())]
-    return sorted({item.get("rules") or item["file"] for item in items if "rules" in item or ("file" in item and "data" not in item)})
+    named = {item.get("rules") or item["file"] for item in items if "rules" in item or ("file" in item and "data" not in item)}
+    return sorted(named | {step["links"] for step in content.get("align", ()) if "links" in step})

@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
-from kgzsl.errors import SourceError
+from kgzsl.errors import SourceError, first_five
+
+if TYPE_CHECKING:
+    from kgzsl.engines import Engine
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Statements:
 
     Raises
     ------
-    SourceError : columns of different lengths, or an edge that points outside the tables.
+    SourceError : columns of different lengths, a kind that the vocabulary does not have, or an edge that points outside the tables.
     """
 
     ids: pa.StringArray
@@ -78,6 +81,21 @@ class Statements:
         ):
             if len(column) and not (column.min() >= 0 and column.max() < end):
                 raise SourceError(f"every {name} is a position below {end:,}", received=f"{column.min()} to {column.max()}")
+        _check_kinds(self.kinds)
+
+
+def _check_kinds(kinds: pa.StringArray) -> None:
+    """Raise SourceError unless every word is a kind of nodes of the vocabulary."""
+    from kgzsl.sources.vocabulary import vocabulary  # its relations are this module's
+
+    known = vocabulary().kinds
+    unknown = sorted({str(word) for word in kinds.unique().to_pylist()} - {*known})
+    if unknown:
+        raise SourceError(
+            "a node's kind is one of the vocabulary's (ontologies/kgzsl.ttl and composition.ttl)",
+            received=first_five(map(repr, unknown)),
+            remedy=f"choose from: {', '.join(sorted(known))}",
+        )
 
 
 class Reader(ABC):
@@ -87,5 +105,10 @@ class Reader(ABC):
     source: ClassVar[str]
 
     @abstractmethod
-    def read(self, path: Path) -> Statements:
-        """Read the file or folder at `path`; a malformed one raises SourceError."""
+    def read(self, path: Path, engine: Engine | None = None) -> Statements:
+        """Read the file or folder at `path`; a malformed one raises SourceError.
+
+        Parameters
+        ----------
+        engine : runs the relational work of a reader that has some; None = DuckDB.
+        """

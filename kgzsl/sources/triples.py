@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 
 from kgzsl.artifacts import sha256_file
 from kgzsl.errors import InvalidInputError, SourceError
+from kgzsl.sources._layout import Layout, Nodes, codes_of, encoded, plain
 from kgzsl.sources._lines import first_bad
-from kgzsl.sources._tables import Layout, Nodes, codes_of, encoded, plain
+from kgzsl.sources._rules import BY_RELATIONS, Rules, kinds_by_relations
 from kgzsl.sources._terms import Terms, blank, joined, literal_ids, relation_label
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
 from kgzsl.sources.vocabulary import Stated, vocabulary
@@ -48,7 +49,12 @@ class Triples(Reader):
         the kind `text`, or nothing.
     blank_nodes : keep or drop the statements about nodes without a name (`_:y2`).
     labels, texts : files beside the triples, `name TAB text` in each line, with the labels and texts of nodes.
-    kind : kind of the nodes.
+    kind : kind of the nodes; `by_relations` takes what the vocabulary says of the relations' ends (what has a `domain` is a
+        relation, what a class `has_attribute` an attribute), else concept.
+    kinds : pattern → kind of the ids that it covers; goes before `kind`.
+    ids : pattern → what the ids that it covers become, once they are CURIEs: `{'AwA:(n\\d{8})': 'wn30:\\1', 'AwA:(.*)': 'awa:\\1'}`.
+        The first that covers an id counts; relations that the vocabulary does not have are treated alike.
+    nodes : pattern of the ids (after `ids`) that statements may be about; others are dropped and counted.
     version, licence : for the manifest.
 
     Raises
@@ -78,6 +84,9 @@ class Triples(Reader):
         labels: str | None = None,
         texts: str | None = None,
         kind: str = "concept",
+        kinds: Mapping[str, str] | None = None,
+        ids: Mapping[str, str] | None = None,
+        nodes: str = "",
         version: str = "",
         licence: str = "not stated",
     ) -> None:
@@ -98,6 +107,7 @@ class Triples(Reader):
         self.terms = Terms(prefix, prefixes or {})
         self.given = {r: _stated(target) for r, target in (relations or {}).items()}
         self.vocabularies = vocabularies
+        self.rules = Rules(ids, kinds, nodes)
         self.roles = dict.fromkeys(label_relations, _LABEL) | dict.fromkeys(text_relations, _TEXT)
         self.layout = Layout(tuple(columns), _SEPARATORS[separator], header, quotes, frozenset(self.roles))
         self.title = name
@@ -105,7 +115,7 @@ class Triples(Reader):
         self.tables = {_LABEL: labels, _TEXT: texts}
         self.version, self.licence = version, licence
 
-    def read(self, path: Path) -> Statements:
+    def read(self, path: Path, engine: object = None) -> Statements:
         """Read the file at `path`.
 
         Nodes are in the order of their ids. A label is that of the file `labels`, else what the triples state (several are
@@ -124,6 +134,10 @@ class Triples(Reader):
         if not self.keep_blank:
             kept = ~(_among(columns["subject"], blank) | (_among(columns["object"], blank) & (role == _EDGE)))
             dropped["blank node"] = int((~kept).sum())
+        if self.rules.selects:
+            inside = _among(columns["subject"], self._inside) & ((role != _EDGE) | _among(columns["object"], self._inside))
+            dropped["statement about a node outside `nodes`"] = int((kept & ~inside).sum())
+            kept &= inside
         if self.literals == "drop":
             dropped["literal"] = int((kept & (role != _EDGE)).sum())
             kept &= role == _EDGE
@@ -141,20 +155,31 @@ class Triples(Reader):
         edge = kept & ~stated
         relations, relation, flip = self._relations(columns["relation"], edge, path)
         one, two = nodes.rank(subject)[edge], nodes.rank(np.where(text, literal, target))[edge]
+        ends = np.where(flip, two, one).astype(np.int32), relation, np.where(flip, one, two).astype(np.int32)
         return Statements(
             ids=ids,
-            kinds=pc.if_else(pa.array(nodes.text), "text", self.kind),
+            kinds=pc.if_else(pa.array(nodes.text), "text", self._kinds(ids, relations, *ends)),
             labels=pc.coalesce(said[_LABEL], nodes.labels()),
             texts=pc.coalesce(said[_TEXT], ""),
             relations=relations,
-            subject=np.where(flip, two, one).astype(np.int32),
+            subject=ends[0],
             relation=relation,
-            object=np.where(flip, one, two).astype(np.int32),
+            object=ends[2],
             weight=weight[edge],
             info=SourceInfo(self.title, self.version, self.licence, {p.name: sha256_file(p) for p in self._files(path)}),
             dropped={reason: n for reason, n in dropped.items() if n},
-            prefixes=self.terms.used([*ids.to_pylist(), *(r.id for r in relations)]),
+            prefixes=self.terms.used(pa.concat_arrays([ids, pa.array([r.id for r in relations], pa.string())])),
         )
+
+    def _kinds(
+        self, ids: pa.StringArray, relations: tuple[Relation, ...], subject: np.ndarray, relation: np.ndarray, obj: np.ndarray
+    ) -> pa.StringArray:
+        if self.kind == BY_RELATIONS:
+            return self.rules.kinds(ids, kinds_by_relations(len(ids), relations, subject, relation, obj))
+        return self.rules.kinds(ids, pa.array([self.kind] * len(ids), pa.string()))
+
+    def _inside(self, names: pa.StringArray) -> np.ndarray:
+        return self.rules.inside(self.terms.ids(names))
 
     def _files(self, path: Path) -> list[Path]:
         return [path, *(path.parent / t for t in self.tables.values() if t)]
@@ -193,7 +218,7 @@ class Triples(Reader):
 
             first_bad(path, check, "set `prefix`, or declare the file's prefixes in `prefixes`")
             raise SourceError("names have a known prefix", received=f"{path}: {first!r}", remedy="set `prefix`")
-        return ids
+        return self.rules.rewrite(ids)
 
     def _relations(self, column: pa.DictionaryArray, edge: np.ndarray, path: Path) -> tuple[tuple[Relation, ...], np.ndarray, np.ndarray]:
         """Return the relations of the edges, the position of each edge's among them, and which edges are to be turned."""
@@ -221,7 +246,7 @@ class Triples(Reader):
                 return found
         if identifier is None:
             raise SourceError("relations have a known prefix", received=f"{path}: {name!r}", remedy="set `prefix`")
-        return Stated(Relation(identifier, relation_label(name)))
+        return Stated(Relation(self.rules.rewrite(pa.array([identifier]))[0].as_py(), relation_label(name)))
 
     # ---- what is said of nodes
 
@@ -238,7 +263,7 @@ class Triples(Reader):
         file = path.parent / str(self.tables[role])
         table = _PAIRS.read(file)
         names, texts = plain(table["subject"]), pc.utf8_trim_whitespace(plain(table["object"]))
-        node = np.asarray(pc.fill_null(pc.index_in(self.terms.ids(names), ids), -1))
+        node = np.asarray(pc.fill_null(pc.index_in(self.rules.rewrite(self.terms.ids(names)), ids), -1))
         found = node >= 0
         dropped[f"{'label' if role == _LABEL else 'text'} of a node in no statement"] = int((~found).sum())
         found &= np.asarray(pc.not_equal(texts, ""))

@@ -1,4 +1,4 @@
-"""The vocabulary of `ontologies/kgzsl.ttl`: relations, kinds of nodes, and how other vocabularies state them."""
+"""The vocabulary of `ontologies/`: kinds of nodes, relations between them, and how other vocabularies state those."""
 
 from __future__ import annotations
 
@@ -12,9 +12,23 @@ from kgzsl.errors import UnknownNameError, require
 from kgzsl.ids import PREFIXES
 from kgzsl.sources.base import Relation
 
-FILE = Path(__file__).parents[1] / "ontologies" / "kgzsl.ttl"
+FOLDER = Path(__file__).parents[1] / "ontologies"
+FILES = (FOLDER / "kgzsl.ttl", FOLDER / "composition.ttl")
 
+_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 _RDFS, _OWL = "http://www.w3.org/2000/01/rdf-schema#", "http://www.w3.org/2002/07/owl#"
+_DEFINITION = "http://www.w3.org/2004/02/skos/core#definition"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of nodes: the word in the column `kind`, the class that it stands for, and the kinds that are more general."""
+
+    id: str
+    label: str
+    iri: str
+    definition: str
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -27,18 +41,29 @@ class Stated:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What the Turtle file says.
+    """What the Turtle files say.
 
     Attributes
     ----------
-    relations : id → relation.
+    relations : id → relation that readers make edges of.
+    inverses : id → relation that is another one read from object to subject; no reader states it.
+    kinds : word of the column `kind` → kind.
+    definitions : id of a relation → what it means, a sentence.
+    domains, ranges : id of a relation → the kind of its subjects, of its objects.
     wordnet : pointer symbol (`@`) → relation.
+    wordnet_inverses : pointer symbol of an inverse (`~`) → inverse.
     conceptnet : relation name (`IsA`) → relation and direction.
-    iris : IRI of a property (`rdfs:subClassOf` in full) → relation and direction.
+    iris : IRI of a property (`rdfs:subClassOf` in full) → relation and direction; so too its own IRI and that of its inverse.
     """
 
     relations: Mapping[str, Relation]
+    inverses: Mapping[str, Relation]
+    kinds: Mapping[str, Kind]
+    definitions: Mapping[str, str]
+    domains: Mapping[str, str]
+    ranges: Mapping[str, str]
     wordnet: Mapping[str, Relation]
+    wordnet_inverses: Mapping[str, Relation]
     conceptnet: Mapping[str, Stated]
     iris: Mapping[str, Stated]
 
@@ -55,27 +80,69 @@ class Vocabulary:
 
 @cache
 def vocabulary() -> Vocabulary:
-    """Read the vocabulary, once per process."""
-    oxigraph: Any = require("pyoxigraph", "graphs")
-    statements: dict[str, dict[str, list[str]]] = {}
-    for triple in oxigraph.parse(FILE.read_bytes(), oxigraph.RdfFormat.TURTLE):
-        if isinstance(triple.subject, oxigraph.NamedNode):
-            statements.setdefault(triple.subject.value, {}).setdefault(triple.predicate.value, []).append(triple.object.value)
+    """Read the vocabulary, once per process (some milliseconds)."""
     own = PREFIXES["kgzsl"]
-    relations, wordnet, conceptnet, iris = {}, {}, {}, {}
-    for iri, said in statements.items():
-        if not iri.startswith(own) or _RDFS + "label" not in said or _OWL + "ObjectProperty" not in said[_type()]:
-            continue
-        inverse = said.get(_OWL + "inverseOf", [""])[0].removeprefix(own)
-        relation = Relation(iri.removeprefix(own), said[_RDFS + "label"][0], _OWL + "SymmetricProperty" in said[_type()], inverse)
-        relations[relation.id] = relation
-        wordnet.update(dict.fromkeys(said.get(own + "wordnetPointer", ()), relation))
-        for flipped in (False, True):
-            word = "InverseOf" if flipped else ""
-            conceptnet.update(dict.fromkeys(said.get(f"{own}conceptnetRelation{word}", ()), Stated(relation, flipped)))
-            iris.update(dict.fromkeys(said.get(f"{own}statedBy{word}", ()), Stated(relation, flipped)))
-    return Vocabulary(relations, wordnet, conceptnet, iris)
+    terms = {name: said for name, said in _terms(own).items() if _RDFS + "label" in said}
+    kinds = _kinds(terms)
+    words = {kind.iri.removeprefix(own): kind.id for kind in kinds.values()}
+    stated, inverses = _relations(terms)
+    conceptnet: dict[str, Stated] = {}
+    iris = {own + r.id: Stated(r) for r in stated.values()} | {own + r.id: Stated(stated[r.inverse], True) for r in inverses.values()}
+    for relation in stated.values():
+        for flipped, word in ((False, ""), (True, "InverseOf")):
+            said = terms[relation.id]
+            conceptnet.update(dict.fromkeys(said.get(f"conceptnetRelation{word}", ()), Stated(relation, flipped)))
+            iris.update(dict.fromkeys(said.get(f"statedBy{word}", ()), Stated(relation, flipped)))
+    return Vocabulary(
+        relations=stated,
+        inverses=inverses,
+        kinds=kinds,
+        definitions={name: terms[name][_DEFINITION][0] for name in stated},
+        domains={name: words[terms[name][_RDFS + "domain"][0]] for name in stated},
+        ranges={name: words[terms[name][_RDFS + "range"][0]] for name in stated},
+        wordnet={symbol: r for r in stated.values() for symbol in terms[r.id].get("wordnetPointer", ())},
+        wordnet_inverses={symbol: r for r in inverses.values() for symbol in terms[r.id].get("wordnetPointer", ())},
+        conceptnet=conceptnet,
+        iris=iris,
+    )
 
 
-def _type() -> str:
-    return "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
+def _terms(own: str) -> dict[str, dict[str, list[str]]]:
+    """Return name → property → values of every term of the vocabulary; its own IRIs are cut to the names."""
+    oxigraph: Any = require("pyoxigraph", "graphs")
+    terms: dict[str, dict[str, list[str]]] = {}
+    for file in FILES:
+        for triple in oxigraph.parse(file.read_bytes(), oxigraph.RdfFormat.TURTLE):
+            if isinstance(triple.subject, oxigraph.NamedNode) and triple.subject.value.startswith(own):
+                said = terms.setdefault(triple.subject.value.removeprefix(own), {})
+                said.setdefault(triple.predicate.value.removeprefix(own), []).append(triple.object.value.removeprefix(own))
+    return terms
+
+
+def _relations(terms: Mapping[str, Mapping[str, list[str]]]) -> tuple[dict[str, Relation], dict[str, Relation]]:
+    """Return the relations that are read from sources, and the inverses that are not, by id."""
+    properties = {name: said for name, said in terms.items() if _OWL + "ObjectProperty" in said[_TYPE]}
+    inverse_of = {said[_OWL + "inverseOf"][0]: name for name, said in properties.items() if _OWL + "inverseOf" in said}
+    stated, inverses = {}, {}
+    for name, said in properties.items():
+        label = said[_RDFS + "label"][0]
+        if name in inverse_of:
+            inverses[name] = Relation(name, label, inverse=inverse_of[name])
+        else:
+            inverse = said.get(_OWL + "inverseOf", [""])[0]
+            stated[name] = Relation(name, label, _OWL + "SymmetricProperty" in said[_TYPE], inverse)
+    return stated, inverses
+
+
+def _kinds(terms: Mapping[str, Mapping[str, list[str]]]) -> dict[str, Kind]:
+    classes = {name: said for name, said in terms.items() if "kind" in said}
+    return {
+        said["kind"][0]: Kind(
+            id=said["kind"][0],
+            label=said[_RDFS + "label"][0],
+            iri=PREFIXES["kgzsl"] + name,
+            definition=said[_DEFINITION][0],
+            parents=tuple(classes[parent]["kind"][0] for parent in said.get(_RDFS + "subClassOf", ()) if parent in classes),
+        )
+        for name, said in classes.items()
+    }

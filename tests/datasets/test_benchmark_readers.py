@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from kgzsl.datasets import FEATURE_SETS, Awa1, Cub, FeatureSet, kzsl_names, kzsl_split, list_feature_sets, read_feature_set
-from kgzsl.datasets.class_names import awa_ids, cub_ids
 from kgzsl.errors import InvalidInputError, KgzslError, MissingDataError, SourceError, UnknownNameError
+from kgzsl.sources.class_names import awa_ids, cub_ids
 
 needs_data = [pytest.mark.data, pytest.mark.skipif(not os.environ.get("KGZSL_DATA"), reason="KGZSL_DATA is not set")]
 

@@ -38,6 +38,10 @@ class TestNearestText(EncoderCase):
     name = "nearest_text"
 
 
+class TestStructuralBias(EncoderCase):
+    name = "structural_bias"
+
+
 def test_no_encoder_is_without_a_case():
     cases = [
         c for _, c in inspect.getmembers(sys.modules[__name__], inspect.isclass) if issubclass(c, EncoderCase) and c is not EncoderCase

@@ -129,7 +129,7 @@ def test_look_ups() -> None:
 def test_describe() -> None:
     record = describe_graph(graph_of(5, EDGES), ["t:001", "t:004", "t:zzz"])
     assert record["components"] == {"count": 2, "largest": 4}
-    assert record["depth"] == {"max": 2, "roots": 2}
+    assert record["depth"] == {"relation": "hypernym", "max": 2, "mean": 1.0, "roots": 2, "in_or_below_cycles": 0}
     assert (record["orphans"], record["degree"]["max"]) == (1, 2)
     assert record["classes"] == {"asked": 3, "present": 2, "connected": 1, "missing": ["t:zzz"]}
     assert "2 of 3 are nodes, 1 have an edge" in format_description(record)
@@ -175,6 +175,6 @@ def test_rdflib() -> None:
     rdflib = pytest.importorskip("rdflib")
     converted = to_rdflib(graph_of(5, EDGES))
     broader = set(converted.subject_objects(rdflib.SKOS.broader))
-    assert {(str(s), str(o)) for s, o in broader} == {(f"t:{a:03d}", f"t:{b:03d}") for a, b in EDGES}
+    assert {(str(s), str(o)) for s, o in broader} == {(f"urn:kgzsl:test:{a:03d}", f"urn:kgzsl:test:{b:03d}") for a, b in EDGES}
     assert len(converted) == 5 + 5 + 2 * 4
     assert len(rdflib.Graph().parse(data=converted.serialize(format="turtle"), format="turtle")) == len(converted)

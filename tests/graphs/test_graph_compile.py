@@ -11,9 +11,12 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from kgzsl.engines import open_engine
 from kgzsl.errors import ArtifactError, InvalidInputError, SourceError, UnknownNameError
 from kgzsl.graphs import KnowledgeGraph, compile_graph
-from kgzsl.graphs.compile import _Joined
+from kgzsl.graphs.compile import _graph
+from kgzsl.graphs.join import Joined, join_sources
+from kgzsl.graphs.relations import relation_policy
 from kgzsl.graphs.validate import validate_graph
 from kgzsl.sources import Relation, SourceInfo, Statements
 from kgzsl.testing.graphs import write_wordnet
@@ -122,11 +125,20 @@ def statements(name: str, ids: list[str], triples: list[tuple[int, int, int, flo
     )
 
 
+def join(*sources: Statements, **settings: Any) -> Joined:
+    with open_engine() as engine:
+        return join_sources(sources, relation_policy(sources, {}), engine, **settings)
+
+
+def built(*sources: Statements, **settings: Any) -> KnowledgeGraph:
+    manifest = {"sources": [{"name": s.info.name} for s in sources]}
+    return _graph(join(*sources, **settings), sources, manifest)
+
+
 def test_sources_join_by_id_and_duplicates_are_counted() -> None:
     one = statements("one", ["t:c", "t:a"], [(0, 0, 1, 1.0), (0, 0, 1, 3.0), (1, 0, 1, 1.0)], (HYPERNYM,))
     two = statements("two", ["t:b", "t:a", "t:c"], [(2, 1, 1, 5.0), (0, 0, 1, 2.0)], (PART, HYPERNYM))
-    joined = _Joined([one, two])
-    graph, dropped = joined.build(np.ones(3, dtype=bool))
+    graph, dropped = built(one, two), join(one, two).dropped
     assert graph.ids == ("t:a", "t:b", "t:c")
     assert graph.labels == ("t:a of one", "t:b of two", "t:c of one")
     assert graph.node_sources == ("one", "two", "one")
@@ -143,12 +155,12 @@ def test_order_of_reading_does_not_matter() -> None:
     rng = np.random.default_rng(0)
     ids = [f"t:{i}" for i in range(50)]
     triples = [(int(a), 0, int(b), 1.0) for a, b in rng.integers(0, 50, size=(200, 2))]
-    graph, _ = _Joined([statements("one", ids, triples, (HYPERNYM,))]).build(np.ones(50, dtype=bool))
+    graph = built(statements("one", ids, triples, (HYPERNYM,)))
     order = rng.permutation(50)
     place = np.argsort(order)
     shuffled = [(int(place[a]), r, int(place[b]), w) for a, r, b, w in triples]
     rng.shuffle(shuffled)
-    again, _ = _Joined([statements("one", [ids[i] for i in order], shuffled, (HYPERNYM,))]).build(np.ones(50, dtype=bool))
+    again = built(statements("one", [ids[i] for i in order], shuffled, (HYPERNYM,)))
     assert again.ids == graph.ids
     assert again.digest == graph.digest
 
@@ -156,7 +168,7 @@ def test_order_of_reading_does_not_matter() -> None:
 def test_relations_that_disagree_are_refused() -> None:
     other = Relation("hypernym", "is a kind of", symmetric=True)
     with pytest.raises(SourceError, match="agree"):
-        _Joined([statements("one", ["t:a"], [], (HYPERNYM,)), statements("two", ["t:a"], [], (other,))])
+        join(statements("one", ["t:a"], [], (HYPERNYM,)), statements("two", ["t:a"], [], (other,)))
 
 
 def test_statements_check_their_columns() -> None:

@@ -15,7 +15,8 @@ from kgzsl import data
 from kgzsl.data import benchmark_path
 from kgzsl.graphs import KnowledgeGraph, ancestors, descendants, hop_distance
 from kgzsl.graphs.describe import describe_graph, format_description
-from kgzsl.graphs.recipe import RULES_SCHEMA, SHIPPED, read_yaml
+from kgzsl.graphs.recipe import SHIPPED, read_yaml
+from kgzsl.graphs.recipe_schema import RULES_SCHEMA
 from kgzsl.graphs.select import Selector
 from kgzsl.graphs.validate import validate_graph
 from kgzsl.ids import curies, read_ids
