@@ -48,7 +48,7 @@ class ConceptNet(Reader):
     external_urls : `keep` makes the URLs of `ExternalURL` nodes of the kind `external`, `drop` leaves them out.
     synonyms : `merge` makes the connected components of `Synonym` one node each: that of the highest degree, of equal ones the
         first. Its label names the twenty of highest degree. Of components with classes of `around`, see `kgzsl.sources._synonyms`.
-    around : ids, or the path of a class list, of whose neighbourhood the statements are kept, none = all.
+    around : ids, or the path of a class list from the dump's folder, of whose neighbourhood the statements are kept, none = all.
     hops : how far the neighbourhood goes, in both directions of edges.
     surface_texts : of how many assertions, the heaviest first, the sentence is kept as the text of its start.
     version : for the manifest; the dump does not state it.
@@ -144,7 +144,7 @@ class ConceptNet(Reader):
             body.result()
         ids, edges, dropped = found.ids, found.edges, found.dropped
         classes = np.zeros(len(ids), dtype=bool)
-        if wanted := read_ids(self.around) if isinstance(self.around, str) else curies(self.around):
+        if wanted := read_ids(str(path.parent / self.around)) if isinstance(self.around, str) else curies(self.around):
             classes[positions(wanted, ids.to_pylist(), f"{path.name} after filtering")] = True
         labels = _labels(ids)
         if self.merge:
