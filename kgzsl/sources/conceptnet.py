@@ -29,6 +29,8 @@ DBPEDIA = ("capital", "field", "genre", "genus", "influencedBy", "knownFor", "la
 PARTS_OF_SPEECH = ("n", "v", "a", "s", "r", UNSTATED)
 SYNONYM = "Synonym"
 _NAMES = 20
+#: Spaces beyond ASCII, which an id cannot have; ConceptNet itself writes `_` for the spaces it knows.
+_SPACES = r"[\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]"
 _ROWS, _DISTINCT = 500_000, 4_000_000
 _REMEDY = "the file must be the assertions dump as published; get it again"
 
@@ -246,10 +248,14 @@ class _Growing:
             return pa.array([], pa.string()), np.zeros(0, dtype=np.int32)
         self._join()
         whole = self._parts.pop()
-        order = pc.array_sort_indices(whole.dictionary)
+        strings, codes = whole.dictionary, np.asarray(whole.indices)
+        if pc.any(pc.match_substring_regex(strings, _SPACES)).as_py():
+            again = pc.replace_substring_regex(strings, _SPACES, "_").dictionary_encode()
+            strings, codes = again.dictionary, np.asarray(again.indices)[codes]
+        order = pc.array_sort_indices(strings)
         rank = np.empty(len(order), dtype=np.int32)
         rank[np.asarray(order)] = np.arange(len(order), dtype=np.int32)
-        return whole.dictionary.take(order), rank[np.asarray(whole.indices)]
+        return strings.take(order), rank[codes]
 
 
 class _Columns:

@@ -194,6 +194,11 @@ def test_other_languages_have_prefixes_of_their_own(tmp_path: Path) -> None:
     assert got.prefixes == {"cn-fr": "http://conceptnet.io/c/fr/"}
 
 
+def test_spaces_beyond_ascii_become_underscores(tmp_path: Path) -> None:
+    got = read_lines(tmp_path, line("IsA", "/c/en/ice\u3000bear", "/c/en/bear"), line("IsA", "/c/en/ice_bear", "/c/en/animal\u00a0"))
+    assert edges(got) == {("cn:ice_bear", "hypernym", "cn:bear", 1.0): 1, ("cn:ice_bear", "hypernym", "cn:animal_", 1.0): 1}
+
+
 def test_relations_that_the_vocabulary_lacks_keep_their_name(tmp_path: Path) -> None:
     got = read_lines(tmp_path, line("dbpedia/genre", "/c/en/a", "/c/en/b"), line("NewInNextVersion", "/c/en/a", "/c/en/b"))
     assert [(r.id, r.label) for r in got.relations] == [
