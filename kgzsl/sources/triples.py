@@ -48,7 +48,7 @@ class Triples(Reader):
     relations : relation as the file names it → id of a relation of the vocabulary, `^` before it when it reads from object to
         subject (`_member_of_domain_usage: ^domain_usage`); goes before `vocabulary`.
     literals : what becomes of the objects of `label_relations` and `text_relations`: labels and texts of their subjects, nodes of
-        the kind `literal`, or nothing.
+        the kind `text`, or nothing.
     blank_nodes : keep or drop the statements about nodes without a name (`_:y2`).
     labels, texts : files beside the triples, `name TAB text` in each line, with the labels and texts of nodes.
     kind : kind of the nodes; `by_relations` takes what the vocabulary says of the relations' ends (what has a `domain` is a
@@ -160,7 +160,7 @@ class Triples(Reader):
         ends = np.where(flip, two, one).astype(np.int32), relation, np.where(flip, one, two).astype(np.int32)
         return Statements(
             ids=ids,
-            kinds=pc.if_else(pa.array(nodes.text), "literal", self._kinds(ids, relations, *ends)),
+            kinds=pc.if_else(pa.array(nodes.text), "text", self._kinds(ids, relations, *ends)),
             labels=pc.coalesce(said[_LABEL], nodes.labels()),
             texts=pc.coalesce(said[_TEXT], ""),
             relations=relations,
