@@ -123,7 +123,7 @@ def cell_names(cells: np.ndarray, what: str) -> list[str]:
     """Return the names in a MATLAB cell array, one per cell; anything else raises SourceError."""
     try:
         return [str(np.asarray(cell).item()) for cell in cells.reshape(-1)]
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:  # a number of values in a cell, a sparse matrix
         raise SourceError(f"{what} holds one name per cell", received=str(error)) from error
 
 
