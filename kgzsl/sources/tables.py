@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kgzsl.errors import MissingDataError, SourceError
+from kgzsl.sources.mat5 import check_matlab
 
 
 def text_lines(file: Path) -> list[str]:
@@ -103,6 +104,9 @@ def matlab_arrays(file: Path, needed: Sequence[str], optional: Sequence[str] = (
     """
     from scipy.io import loadmat
 
+    if not file.is_file():
+        raise MissingDataError("a source's file is on this machine", received=f"{file} does not exist", remedy="correct the path")
+    check_matlab(file, {*needed, *optional})
     try:
         content = loadmat(file, variable_names=[*needed, *optional])
     except NotImplementedError as error:  # scipy's word for version 7.3, which is HDF5
