@@ -2,7 +2,7 @@
 
 | of the graph | in RDF |
 |---|---|
-| node | the IRI of its id by the graph's prefixes; `rdf:type kgzsl:KIND` |
+| node | the IRI of its id by the graph's prefixes; its kind's class as `rdf:type` (`kgzsl:Concept`) |
 | label `dog, domestic dog` | `rdfs:label` as it is, `skos:prefLabel "dog"`, `skos:altLabel "domestic dog"` |
 | text | `skos:definition` |
 | relation | an `owl:ObjectProperty`, `kgzsl:ID` or the IRI of its own prefix, with label, symmetry and inverse |
@@ -23,6 +23,7 @@ import numpy as np
 
 from kgzsl.errors import require
 from kgzsl.graphs.graph import KnowledgeGraph
+from kgzsl.sources.vocabulary import vocabulary
 
 if TYPE_CHECKING:
     import pyoxigraph
@@ -35,9 +36,12 @@ STANDARD = {
     "skos": "http://www.w3.org/2004/02/skos/core#",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
-#: Left as they are when an id becomes an IRI; whatever else ASCII holds is percent-encoded.
-_ALLOWED = "!#$&'()*+,-./:;=?@_~"
-_PLAIN = re.compile(r"[\w!$&'()*+,./:;=?@~-]+", re.ASCII)
+#: What no IRI may hold (RFC 3987, `iunreserved` and its neighbours); it is percent-encoded.
+_FORBIDDEN = re.compile(
+    "[^A-Za-z0-9!#$%&'()*+,./:;=?@_~\\-\u00a0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef"
+    + "".join(f"{chr(plane << 16)}-{chr((plane << 16) + 0xFFFD)}" for plane in range(1, 14))
+    + "\U000e1000-\U000efffd]"
+)
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PREFIX = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
 
@@ -51,8 +55,7 @@ def iri(identifier: str, prefixes: Mapping[str, str]) -> str:
     """Return the IRI of a CURIE; characters that no IRI may hold are percent-encoded, and an id without a mapped prefix stays itself."""
     prefix, colon, local = identifier.partition(":")
     whole = prefixes[prefix] + local if colon and prefix in prefixes else identifier
-    if not _PLAIN.fullmatch(whole):
-        whole = "".join(c if c > "\x9f" else quote(c, safe=_ALLOWED + "%") for c in _STRAY_PERCENT.sub("%25", whole))
+    whole = _FORBIDDEN.sub(lambda m: quote(m.group()), _STRAY_PERCENT.sub("%25", whole))
     return whole if ":" in whole else f"urn:kgzsl:{whole}"
 
 
@@ -78,7 +81,8 @@ def triples(graph: KnowledgeGraph, *, weights: bool = False) -> Iterator[pyoxigr
     term = {f"{p}:{n}": ox.NamedNode(names[p] + n) for p, n in _TERMS}
     relations = [ox.NamedNode(relation_iri(r.id, names)) for r in graph.relations]
     yield from _relations(graph, relations, term, names, ox)
-    kinds = {kind: ox.NamedNode(relation_iri(kind, names)) for kind in set(graph.kinds)}
+    known = vocabulary().kinds
+    kinds = {kind: ox.NamedNode(known[kind].iri if kind in known else relation_iri(kind, names)) for kind in set(graph.kinds)}
     nodes = [ox.NamedNode(iri(i, names)) for i in graph.ids]
     order = np.argsort(graph.subject, kind="stable")
     columns = [c[order].tolist() for c in (graph.relation, graph.object)]

@@ -9,6 +9,7 @@ import io
 import json
 import sys
 from typing import Any
+from xml.sax.saxutils import quoteattr  # writes, reads nothing
 
 
 def main() -> int:
@@ -20,7 +21,7 @@ def main() -> int:
         resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
     document = sys.stdin.buffer.read()
     try:
-        made = _from_obo(document) if sys.argv[1] == "obo" else _from_owl(document.decode(), sys.argv[1])
+        made = from_obo(document) if sys.argv[1] == "obo" else from_owl(document.decode(), sys.argv[1])
     except (ValueError, SyntaxError) as error:
         said = {"message": str(error), "line": getattr(error, "lineno", None), "column": getattr(error, "offset", None)}
         print(json.dumps(said), file=sys.stderr)
@@ -29,13 +30,28 @@ def main() -> int:
     return 0
 
 
-def _from_owl(text: str, syntax: Any) -> bytes:
+def from_owl(text: str, syntax: Any) -> bytes:
+    """Return RDF/XML of a document in an OWL syntax."""
     import pyhornedowl
+    from pyhornedowl.model import Class, DisjointClasses
 
-    return pyhornedowl.open_ontology_from_string(text, syntax).save_to_string("owl").encode()
+    ontology = pyhornedowl.open_ontology_from_string(text, syntax)
+    made = ontology.save_to_string("owl")
+    # Of three and more disjoint classes it writes only the pairs with the first.
+    lists = [c.component.first for c in ontology.get_components() if isinstance(c.component, DisjointClasses)]
+    named = [[str(e.first) for e in expressions if isinstance(e, Class)] for expressions in lists if len(expressions) > 2]
+    body, end, tail = made.rpartition("</rdf:RDF>")
+    return "".join([body, *map(_all_disjoint, named), end, tail]).encode()
 
 
-def _from_obo(document: bytes) -> bytes:
+def _all_disjoint(iris: list[str]) -> str:
+    members = "".join(f"<rdf:Description rdf:about={quoteattr(iri)}/>" for iri in iris)
+    spaces = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:owl="http://www.w3.org/2002/07/owl#"'
+    return f'<owl:AllDisjointClasses {spaces}><owl:members rdf:parseType="Collection">{members}</owl:members></owl:AllDisjointClasses>'
+
+
+def from_obo(document: bytes) -> bytes:
+    """Return RDF/XML of an OBO document."""
     import fastobo
 
     ontology = fastobo.load(io.BytesIO(document), threads=1)

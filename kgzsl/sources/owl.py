@@ -6,22 +6,27 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
 from kgzsl.errors import InvalidInputError, SourceError, UnknownNameError
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
+from kgzsl.sources.owl_edges import Projected
 from kgzsl.sources.owl_imports import CATALOGUE, Catalogue, closure
 from kgzsl.sources.owl_index import IRI, OWL, TripleIndex
 from kgzsl.sources.owl_names import LABELS, SYNONYMS, TEXTS, Words, curies, from_name, prefix_map
-from kgzsl.sources.owl_projection import Projected, Projection
+from kgzsl.sources.owl_projection import INFERRED, Projection
 from kgzsl.sources.owl_rules import PROFILES
 from kgzsl.sources.owl_syntaxes import read_axioms
-from kgzsl.sources.rdf import Triples, read_triples
+from kgzsl.sources.rdf import TripleColumns, read_triples
 from kgzsl.sources.rdf_files import AXIOMS, detect, digest
+from kgzsl.sources.reasoning import REASONERS, classify
 from kgzsl.sources.vocabulary import vocabulary
+
+if TYPE_CHECKING:
+    from kgzsl.engines import Engine
 
 
 class Owl(Reader):
@@ -41,8 +46,10 @@ class Owl(Reader):
     imports : `follow` reads imported ontologies from the catalogue, `ignore` leaves them out and counts them.
     catalogue : folder or OASIS XML catalogue of imported ontologies, relative to the file's folder; by default the
         `catalog-v001.xml` there, if any. Nothing is ever fetched.
-    time_limit : seconds that a parser of axioms may take.
-    licence : what the manifest records; the file's own statement where none is given.
+    reasoner : `hermit` or `pellet` add what they infer as edges of the relation `inferred_hypernym`; a recipe that wants them
+        to be like those stated renames it to `hypernym`.
+    time_limit : seconds that a parser of axioms may take, and a reasoner.
+    name, version, licence : for the manifest; by default the file's name without extension and what the ontology says of itself.
 
     Raises
     ------
@@ -64,9 +71,12 @@ class Owl(Reader):
         deprecated: str = "drop",
         base: str | None = None,
         lenient: bool = False,
+        name: str | None = None,
+        version: str | None = None,
         licence: str | None = None,
         imports: str = "follow",
         catalogue: str | None = None,
+        reasoner: str = "none",
         time_limit: float = 300,
     ) -> None:
         if profile not in PROFILES:
@@ -76,27 +86,38 @@ class Owl(Reader):
         self.profile, self.format, self.languages, self.synonyms = profile, format, tuple(languages), synonyms
         self.prefixes = dict(prefixes or {})
         self.annotation_edges, self.deprecated = tuple(annotation_edges), deprecated
-        self.base, self.lenient, self.licence = base, lenient, licence
+        self.base, self.lenient = base, lenient
+        self.said = {"name": name, "version": version, "licence": licence}
         if imports not in ("follow", "ignore"):
             raise InvalidInputError("imports are followed or ignored", received=repr(imports), remedy="`follow` or `ignore`")
+        if reasoner not in ("none", *REASONERS):
+            raise UnknownNameError(
+                "a known reasoner is needed", received=repr(reasoner), remedy=f"choose from: none, {', '.join(REASONERS)}"
+            )
+        self.reasoner = reasoner
         self.imports, self.catalogue, self.time_limit = imports, catalogue, time_limit
         prefix_map({}, self.prefixes)
 
-    def read(self, path: Path, engine: object = None) -> Statements:
+    def read(self, path: Path, engine: Engine | None = None) -> Statements:
         """Read the ontology at `path`.
 
         Nodes are the named classes (kind `concept`), individuals (`individual`) and, in the profile `full`, properties
         (`relation`); anonymous classes never are: the table says what becomes of them.
 
+        Parameters
+        ----------
+        engine : not used; triples go into columns without one.
+
         Raises
         ------
         MissingDataError : there is no such file.
-        SourceError : it is malformed, or states axioms of which none makes an edge.
+        SourceError : it is malformed, imports what is not in the catalogue, states axioms of which none makes an edge, or is
+            inconsistent under the reasoner.
         """
         triples, files, left_out = closure(path, self._triples, self._catalogue(path), self.imports == "follow")
         return self.project(triples, _digests(files), path.name, {"import not followed": left_out})
 
-    def _triples(self, path: Path, rename_blank: bool = False) -> Triples:
+    def _triples(self, path: Path, rename_blank: bool = False) -> TripleColumns:
         syntax = detect(path, self.format)
         if syntax in AXIOMS:
             return read_axioms(path, syntax, time_limit=self.time_limit)
@@ -107,10 +128,11 @@ class Owl(Reader):
             return Catalogue(path.parent / self.catalogue)
         return Catalogue(path.parent / CATALOGUE) if (path.parent / CATALOGUE).is_file() else None
 
-    def project(self, triples: Triples, files: Mapping[str, str], name: str, left_out: Mapping[str, int] | None = None) -> Statements:
+    def project(self, triples: TripleColumns, files: Mapping[str, str], name: str, left_out: Mapping[str, int] | None = None) -> Statements:
         """Project triples that were read (or made from an rdflib graph) already; see `read`."""
         index = TripleIndex(triples)
-        projected = Projection(index, self.profile, self.annotation_edges).run()
+        projection = Projection(index, self.profile, self.annotation_edges)
+        projected = projection.run(classify(index, self.reasoner, self.time_limit, name) if self.reasoner != "none" else ())
         dropped = projected.dropped + Counter(left_out or {})
         nodes = self._nodes(index, projected, dropped)
         place = np.full(len(index.form), -1, dtype=np.int64)
@@ -149,7 +171,7 @@ class Owl(Reader):
             relation=kinds_of_edge.astype(np.int32),
             object=unique[:, 2].astype(np.int32),
             weight=np.ones(len(unique), dtype=np.float32),
-            info=self._info(index, words, files, name),
+            info=self._info(index, files, name),
             dropped={reason: int(n) for reason, n in sorted(dropped.items()) if n},
             prefixes=dict(sorted({**names.prefixes, **prefixes}.items())),
         )
@@ -170,11 +192,15 @@ class Owl(Reader):
             keep &= ~old
         return np.flatnonzero(keep & (index.form == IRI))
 
-    def _info(self, index: TripleIndex, words: Words, files: Mapping[str, str], name: str) -> SourceInfo:
+    def _info(self, index: TripleIndex, files: Mapping[str, str], name: str) -> SourceInfo:
         ontology = np.flatnonzero(index.instances(OWL + "Ontology"))
         stated = _ontology_says(index, ontology, (OWL + "versionIRI", OWL + "versionInfo"))
-        licence = self.licence or _ontology_says(index, ontology, _LICENCES)
-        return SourceInfo(name.split(".")[0], stated or "unversioned", licence or "not stated", dict(files))
+        return SourceInfo(
+            name=self.said["name"] or name.split(".")[0],
+            version=self.said["version"] or stated or "unversioned",
+            licence=self.said["licence"] or _ontology_says(index, ontology, _LICENCES) or "not stated",
+            files=dict(files),
+        )
 
 
 def _digests(files: Sequence[Path]) -> dict[str, str]:
@@ -200,7 +226,8 @@ def _ontology_says(index: TripleIndex, ontology: np.ndarray, properties: Sequenc
         values = index.texts(obj[np.isin(subject, ontology)]).to_pylist()
         if values:
             text = min(values)
-            return text[1 : text.rindex('"')] if text.startswith('"') else text[1:-1]
+            plain = text[1 : text.rindex('"')] if text.startswith('"') else text[1:-1]
+            return plain.partition("\\n")[0][:100]
     return ""
 
 
@@ -246,6 +273,9 @@ def _relations(
             inverses.setdefault(b, a)
     found: dict[str, tuple[Relation, bool]] = {}
     for iri, code in codes.items():
+        if iri == INFERRED:
+            found[iri] = (vocabulary()["inferred_hypernym"], False)
+            continue
         if iri in stated:
             found[iri] = (stated[iri].relation, stated[iri].reversed)
             continue
@@ -257,5 +287,5 @@ def _relations(
     relations = sorted({r for r, _ in found.values()})
     place = {r: i for i, r in enumerate(relations)}
     back = np.asarray([(place[found[iri][0]], found[iri][1]) for iri in projected.relations], dtype=np.int64).reshape(-1, 2)
-    kept = {own[iri].partition(":")[0] for iri in own if iri not in stated}
+    kept = {own[iri].partition(":")[0] for iri in own if iri not in stated and iri != INFERRED}
     return relations, back, {p: i for p, i in used.items() if p in kept}

@@ -11,7 +11,7 @@ import numpy as np
 
 from kgzsl.errors import MissingDataError, SourceError, first_five
 from kgzsl.sources.owl_index import IRI, OWL, TripleIndex
-from kgzsl.sources.rdf import Triples, concatenate
+from kgzsl.sources.rdf import TripleColumns, concatenate
 from kgzsl.sources.rdf_files import EXTENSIONS, XmlGuard, open_stream
 
 #: Where Protégé and ROBOT keep an OASIS XML catalogue.
@@ -34,9 +34,7 @@ class Catalogue:
         self._exact: dict[str, Path] = {}
         self._starts: dict[str, Path] = {}
         if not path.exists():
-            raise MissingDataError(
-                "a catalogue of imports is a file or a folder", received=f"{path} is not there", remedy="check `catalogue`"
-            )
+            raise MissingDataError("a catalogue of imports is a file or a folder", received=f"no {path}", remedy="check `catalogue`")
         file = path / CATALOGUE if path.is_dir() else path
         if file.is_file():
             self._load(file)
@@ -97,8 +95,8 @@ def _local(file: Path, uri: str) -> Path:
 
 
 def closure(
-    path: Path, read: Callable[[Path, bool], Triples], catalogue: Catalogue | None, follow: bool
-) -> tuple[Triples, list[Path], int]:
+    path: Path, read: Callable[[Path, bool], TripleColumns], catalogue: Catalogue | None, follow: bool
+) -> tuple[TripleColumns, list[Path], int]:
     """Read an ontology and what it imports, each file once; imports may be cyclic.
 
     Parameters

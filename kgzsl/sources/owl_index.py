@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kgzsl.sources.rdf import Triples
+from kgzsl.sources.rdf import TripleColumns
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 RDFS = "http://www.w3.org/2000/01/rdf-schema#"
@@ -29,7 +29,7 @@ class TripleIndex:
     form : `BLANK`, `IRI`, `LITERAL` or `QUOTED` per term, uint8 `[terms]`.
     """
 
-    def __init__(self, triples: Triples) -> None:
+    def __init__(self, triples: TripleColumns) -> None:
         self.triples = triples
         key = (triples.subject.astype(np.int64) * len(triples.terms) + triples.object) if len(triples) else np.empty(0, np.int64)
         order = np.lexsort((key, triples.predicate))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from kgzsl.errors import SourceError
+from kgzsl.ids import PREFIXES
 from kgzsl.sources.owl_edges import Projected
 from kgzsl.sources.owl_expressions import CHARACTERISTICS, OBJECT_PROPERTIES, Expressions
 from kgzsl.sources.owl_index import BLANK, IRI, LITERAL, OWL, RDF, RDFS, SKOS, SWRL, TripleIndex, ranges
+from kgzsl.sources.owl_names import from_name
+from kgzsl.sources.vocabulary import vocabulary
 
+#: Relation of inferred edges, of kgzsl's own vocabulary.
+INFERRED = PREFIXES["kgzsl"] + "inferred_hypernym"
 _MAX_PAIRS = 5_000_000
 #: Vocabularies whose properties annotate where the document does not declare them.
 _ANNOTATING = (
@@ -19,7 +26,6 @@ _ANNOTATING = (
     "http://creativecommons.org/ns#",
     "http://protege.stanford.edu/plugins/owl/protege#",
 )
-_SKOS_RELATIONS = {"broader": "taxonomy", "narrower": "taxonomy", "related": "full", "exactMatch": "full", "closeMatch": "full"}
 
 
 class Projection(Expressions):
@@ -35,8 +41,8 @@ class Projection(Expressions):
         self.annotation_edges = annotation_edges
         self.ontologies = index.instances(OWL + "Ontology")
 
-    def run(self) -> Projected:
-        """Project every axiom."""
+    def run(self, inferred: Iterable[tuple[str, str]] = ()) -> Projected:
+        """Project every axiom, and pairs of subclass and superclass (IRIs) that a reasoner inferred and none of them states."""
         self._declared()
         self._subclasses()
         self._definitions()
@@ -45,7 +51,27 @@ class Projection(Expressions):
         self._properties()
         self._assertions()
         self._annotations()
+        self._inferred(list(inferred))
         return self._finish()
+
+    def _inferred(self, pairs: list[tuple[str, str]]) -> None:
+        if not pairs:
+            return
+        iris = sorted({iri for pair in pairs for iri in pair})
+        code = dict(zip(iris, self.index.codes(iris), strict=True))
+        codes = np.asarray([(code[a], code[b]) for a, b in pairs if code[a] >= 0 and code[b] >= 0], dtype=np.int64).reshape(-1, 2)
+        stated = [np.empty((0, 2), np.int64)]
+        edges = self.edges
+        for iri, both in ((RDFS + "subClassOf", False), (OWL + "equivalentClass", True)):
+            for s, r, o in zip(edges.subject, edges.relation, edges.object, strict=True):
+                mine = r == edges.relations.get(iri, -1)
+                stated.append(np.stack([s[mine], o[mine]], axis=1))
+                if both:
+                    stated.append(np.stack([o[mine], s[mine]], axis=1))
+        size = len(self.index.form)
+        known = np.concatenate(stated)
+        new = codes[~np.isin(codes[:, 0] * size + codes[:, 1], known[:, 0] * size + known[:, 1])]
+        edges.emit(new[:, 0], INFERRED, new[:, 1], "taxonomy", "inferred")
 
     # ---- declarations
 
@@ -226,12 +252,16 @@ class Projection(Expressions):
 
     def _annotations(self) -> None:
         index = self.index
-        for name, profile in _SKOS_RELATIONS.items():
-            subject, obj = index.rows(SKOS + name)
-            named = self.named[subject] & self.named[obj]
-            self.edges.emit(subject[named], SKOS + name, obj[named], profile, f"skos:{name}")
         mine = self.annotation | index.among(SKOS, RDFS + "seeAlso", RDFS + "isDefinedBy", *_ANNOTATING)
-        mine[[c for c in index.codes([SKOS + name for name in _SKOS_RELATIONS]) if c >= 0]] = False
+        # Those that the vocabulary knows, such as skos:broader, are relations whatever the document says of them.
+        stated = vocabulary().iris
+        for iri, code in index.predicates.items():
+            if mine[code] and iri in stated and not iri.startswith(RDFS):
+                subject, obj = index.rows(iri)
+                named = self.named[subject] & self.named[obj]
+                profile = "taxonomy" if stated[iri].relation.id == "hypernym" else "full"
+                self.edges.emit(subject[named], iri, obj[named], profile, from_name(iri))
+                mine[code] = False
         kept = np.zeros(len(mine), dtype=bool)
         kept[[c for c in index.codes(list(self.annotation_edges)) if c >= 0]] = True
         rows = np.flatnonzero((mine | kept)[index.predicate] & ~self.ontologies[index.subject] & (index.form[index.object] == IRI))

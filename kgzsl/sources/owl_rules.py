@@ -89,7 +89,7 @@ NEVER = {
     'SubClassOf(:A DataHasValue(:d "x"))': "restriction to data",
     "SubClassOf(:A ObjectOneOf(:a :b))": "subclass of an enumeration",
     "SubClassOf(:A ObjectComplementOf(ObjectSomeValuesFrom(:r :B)))": "subclass of a complement",
-    "SubClassOf(:A ObjectUnionOf(:B ObjectSomeValuesFrom(:r :C)))": "union with an anonymous class",
+    "SubClassOf(:A ObjectUnionOf(ObjectSomeValuesFrom(:r :B) ObjectSomeValuesFrom(:r :C)))": "union with an anonymous class",
     "SubClassOf(ObjectSomeValuesFrom(:r :A) :B)": "general axiom on an anonymous class",
     "ObjectPropertyRange(:r ObjectSomeValuesFrom(:s :B))": "domain or range that is an anonymous class",
     "DisjointClasses(:A ObjectSomeValuesFrom(:r :B))": "disjointness with an anonymous class",

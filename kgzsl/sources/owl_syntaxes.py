@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 from kgzsl.errors import SourceError, require
 from kgzsl.sources.obo import with_standard_relations
 from kgzsl.sources.owl_index import OWL, RDF, RDFS, XSD
-from kgzsl.sources.rdf import Triples, parse_rdfxml
+from kgzsl.sources.rdf import TripleColumns, parse_rdfxml
 from kgzsl.sources.rdf_files import XmlGuard, open_stream
 
 _CHILD = Path(__file__).with_name("_axioms_to_rdf.py")
@@ -31,7 +31,7 @@ _POSITION = re.compile(r"(?:BytePosition\(|ByteSpan\()(\d+)")
 _LINE = re.compile(r"line_col: Pos\(\((\d+), (\d+)\)\)")
 
 
-def read_axioms(path: Path, syntax: str, *, time_limit: float = 300) -> Triples:
+def read_axioms(path: Path, syntax: str, *, time_limit: float = 300) -> TripleColumns:
     """Read a file of axioms, gzipped or not, as triples.
 
     Parameters
@@ -62,7 +62,7 @@ def read_axioms(path: Path, syntax: str, *, time_limit: float = 300) -> Triples:
     triples = parse_rdfxml(done.stdout, path)
     if syntax == "obo":
         return with_standard_relations(triples)
-    return Triples(triples.subject, triples.predicate, triples.object, triples.terms, prefixes)
+    return TripleColumns(triples.subject, triples.predicate, triples.object, triples.terms, prefixes)
 
 
 def _prepared(path: Path, syntax: str) -> tuple[str, dict[str, str], int]:

@@ -35,7 +35,7 @@ _FORMATS = {
 
 
 @dataclass(frozen=True)
-class Triples:
+class TripleColumns:
     """Triples as integers.
 
     Attributes
@@ -58,7 +58,7 @@ class Triples:
 
 def read_triples(
     path: Path, syntax: str = "auto", *, base: str | None = None, lenient: bool = False, rename_blank: bool = False
-) -> Triples:
+) -> TripleColumns:
     """Read a file of RDF, gzipped or not.
 
     Parameters
@@ -81,12 +81,12 @@ def read_triples(
         return _parse(stream, found, options, path)
 
 
-def parse_rdfxml(document: bytes, origin: Path) -> Triples:
+def parse_rdfxml(document: bytes, origin: Path) -> TripleColumns:
     """Read RDF/XML in memory that was made from the file `origin`; see `read_triples`."""
     return _parse(XmlGuard(io.BytesIO(document), origin), "rdfxml", {"rename_blank_nodes": True}, origin, located=False)
 
 
-def from_rdflib(graph: rdflib.Graph) -> Triples:
+def from_rdflib(graph: rdflib.Graph) -> TripleColumns:
     """Return the triples of an rdflib graph (of a dataset: of all its graphs), with the prefixes bound in it."""
     oxigraph: Any = require("pyoxigraph", "graphs")
     sink = _Columns()
@@ -96,7 +96,7 @@ def from_rdflib(graph: rdflib.Graph) -> Triples:
     return sink.finish({str(prefix): str(iri) for prefix, iri in graph.namespaces()})
 
 
-def concatenate(parts: Iterable[Triples]) -> Triples:
+def concatenate(parts: Iterable[TripleColumns]) -> TripleColumns:
     """Return several sets of triples as one, over one list of terms; the first document's prefixes come first."""
     parts = list(parts)
     columns = _Columns()
@@ -108,7 +108,7 @@ def concatenate(parts: Iterable[Triples]) -> Triples:
     return columns.finish(prefixes)
 
 
-def _parse(stream: Stream, syntax: str, options: Mapping[str, Any], path: Path, *, located: bool = True) -> Triples:
+def _parse(stream: Stream, syntax: str, options: Mapping[str, Any], path: Path, *, located: bool = True) -> TripleColumns:
     oxigraph: Any = require("pyoxigraph", "graphs")
     kind = getattr(oxigraph.RdfFormat, _FORMATS[syntax])
     sink = _Columns()
@@ -203,14 +203,14 @@ class _Columns:
         if end:
             self.chunks.append(_encode(block[:end]))
 
-    def finish(self, prefixes: Mapping[str, str]) -> Triples:
+    def finish(self, prefixes: Mapping[str, str]) -> TripleColumns:
         self._flush(last=True)
         kind = pa.dictionary(pa.int32(), pa.string())
         joined = pa.chunked_array(self.chunks, kind).unify_dictionaries()
         codes = np.concatenate([np.asarray(c.indices) for c in joined.chunks] or [np.empty(0, np.int32)]).reshape(-1, 3)
         terms = joined.chunk(0).dictionary if joined.num_chunks else pa.array([], pa.string())
         subject, predicate, obj = (np.ascontiguousarray(codes[:, k], dtype=np.int32) for k in range(3))
-        return Triples(subject, predicate, obj, terms, dict(prefixes))
+        return TripleColumns(subject, predicate, obj, terms, dict(prefixes))
 
 
 def _encode(block: bytes) -> pa.DictionaryArray:

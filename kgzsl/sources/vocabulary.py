@@ -53,7 +53,7 @@ class Vocabulary:
     wordnet : pointer symbol (`@`) → relation.
     wordnet_inverses : pointer symbol of an inverse (`~`) → inverse.
     conceptnet : relation name (`IsA`) → relation and direction.
-    iris : IRI of a property (`rdfs:subClassOf` in full) → relation and direction.
+    iris : IRI of a property (`rdfs:subClassOf` in full) → relation and direction; so too its own IRI and that of its inverse.
     """
 
     relations: Mapping[str, Relation]
@@ -86,7 +86,8 @@ def vocabulary() -> Vocabulary:
     kinds = _kinds(terms)
     words = {kind.iri.removeprefix(own): kind.id for kind in kinds.values()}
     stated, inverses = _relations(terms)
-    conceptnet, iris = {}, {}
+    conceptnet: dict[str, Stated] = {}
+    iris = {own + r.id: Stated(r) for r in stated.values()} | {own + r.id: Stated(stated[r.inverse], True) for r in inverses.values()}
     for relation in stated.values():
         for flipped, word in ((False, ""), (True, "InverseOf")):
             said = terms[relation.id]
