@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections import Counter
@@ -109,16 +110,17 @@ def test_no_query_leaves_the_machine(store: GraphStore, text: str) -> None:
         store.query(text)
 
 
-@given(st.lists(st.sampled_from(["SERVICE", "<http://127.0.0.1:PORT/>", "ex:a", "ex:", ".", "'", '"', "'''", "\\", "\\'", "#", "\n", " ", "?x",
-                                 "{ ?s ?p ?o }", "<", ">", "1", "?s ?p ?o", "SILENT", "FILTER(?a", ")", ":", "-", "%41"]), max_size=12))  # fmt: skip
+PARTS = ["SERVICE", "<http://127.0.0.1:PORT/>", "ex:a", "ex:", ".", "'", '"', "'''", "\\", "\\'", "#", "\n", " ", "?x", "{ ?s ?p ?o }"]
+PARTS += ["<", ">", "1", "?s ?p ?o", "SILENT", "FILTER(?a", ")", ":", "-", "%41"]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=12))
 @settings(max_examples=300, deadline=None)
 def test_what_passes_reaches_nobody(parts: list[str]) -> None:
     """Whatever `refuse` lets through makes no connection: a server that listens hears nothing."""
     text = "SELECT * { " + "".join(parts).replace("PORT", str(_listener().getsockname()[1])) + " }"
-    try:
+    with contextlib.suppress(KgzslError):
         _STORE.query(text, seconds=5)
-    except (InvalidInputError, KgzslError):
-        pass
     with pytest.raises(BlockingIOError):
         _listener().accept()
 
@@ -163,10 +165,8 @@ def test_an_empty_query_is_refused(text: str) -> None:
 
 @given(st.text(max_size=80))
 def test_any_text_is_answered_or_refused(text: str) -> None:
-    try:
+    with contextlib.suppress(KgzslError):
         _STORE.query(text, seconds=5)
-    except (InvalidInputError, KgzslError):
-        return
 
 
 def test_a_query_that_takes_too_long_is_given_up() -> None:
@@ -180,7 +180,7 @@ def test_a_query_that_takes_too_long_is_given_up() -> None:
 def test_a_file_that_from_names_is_not_read(store: GraphStore, tmp_path_factory: pytest.TempPathFactory) -> None:
     file = tmp_path_factory.mktemp("rdf") / "a.nt"
     file.write_text("<x:a> <x:b> <x:c> .\n", encoding="utf-8")
-    assert store.query(f"SELECT * FROM <{file.as_uri()}> {{ ?s ?p ?o }}").rows == ()
+    assert store.query("SELECT * FROM <FILE> { ?s ?p ?o }".replace("FILE", file.as_uri())).rows == ()
 
 
 @pytest.mark.data
