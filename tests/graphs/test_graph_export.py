@@ -172,7 +172,9 @@ def test_weights_in_rdf_are_statements(tmp_path: Path) -> None:
     }
     names = prefixes_of(graph)
     wanted = {
-        (iri(s, names), iri(r if ":" in r else f"kgzsl:{r}", names), iri(o, names)): w for (s, r, o), w in content(graph)[1].items() if w != 1
+        (iri(s, names), iri(r if ":" in r else f"kgzsl:{r}", names), iri(o, names)): w
+        for (s, r, o), w in content(graph)[1].items()
+        if w != 1
     }
     assert {k: np.float32(v) for k, v in found.items()} == {k: np.float32(v) for k, v in wanted.items()}
     assert len(back) == len(to_rdflib(graph, weights=True)) == len(set(triples(graph, weights=True)))
