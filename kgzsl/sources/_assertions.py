@@ -34,7 +34,7 @@ _FROM_JSON = {"duckdb": "json_extract_string", "pyspark": "get_json_object"}
 _CONCEPT = re.compile(r"/c/[A-Za-z][\w.-]*/[^/\s\x00-\x1f\x7f-\x9f]+(/[^\s\x00-\x1f\x7f-\x9f]*)?", re.ASCII)
 _URL = re.compile(r"[A-Za-z][\w+.-]*://[^\s\x00-\x1f\x7f-\x9f]+", re.ASCII)
 #: What the ids that come of such concepts and URLs look like, for Arrow.
-IDS = r"^(cn(-[A-Za-z][\w.-]*)?:|[A-Za-z][\w+.-]*://)[^\s\p{Z}\p{Cc}]+$"
+IDS = r"^(cn(-[A-Za-z][\w.-]*)?:|[A-Za-z][\w+.-]*://)[^\s\p{Cc}]+$"
 
 
 @dataclass(frozen=True)

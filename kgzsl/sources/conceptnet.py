@@ -29,6 +29,8 @@ DBPEDIA = ("capital", "field", "genre", "genus", "influencedBy", "knownFor", "la
 PARTS_OF_SPEECH = ("n", "v", "a", "s", "r", UNSTATED)
 SYNONYM = "Synonym"
 _NAMES = 20
+#: Spaces beyond ASCII, which an id cannot have; ConceptNet itself writes `_` for the spaces it knows.
+_SPACES = r"[\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]"
 _ROWS, _DISTINCT = 500_000, 4_000_000
 _REMEDY = "the file must be the assertions dump as published; get it again"
 
@@ -48,7 +50,7 @@ class ConceptNet(Reader):
     external_urls : `keep` makes the URLs of `ExternalURL` nodes of the kind `external`, `drop` leaves them out.
     synonyms : `merge` makes the connected components of `Synonym` one node each: that of the highest degree, of equal ones the
         first. Its label names the twenty of highest degree. Of components with classes of `around`, see `kgzsl.sources._synonyms`.
-    around : ids, or the path of a class list, of whose neighbourhood the statements are kept, none = all.
+    around : ids, or the path of a class list from the dump's folder, of whose neighbourhood the statements are kept, none = all.
     hops : how far the neighbourhood goes, in both directions of edges.
     surface_texts : of how many assertions, the heaviest first, the sentence is kept as the text of its start.
     version : for the manifest; the dump does not state it.
@@ -144,7 +146,7 @@ class ConceptNet(Reader):
             body.result()
         ids, edges, dropped = found.ids, found.edges, found.dropped
         classes = np.zeros(len(ids), dtype=bool)
-        if wanted := read_ids(self.around) if isinstance(self.around, str) else curies(self.around):
+        if wanted := read_ids(str(path.parent / self.around)) if isinstance(self.around, str) else curies(self.around):
             classes[positions(wanted, ids.to_pylist(), f"{path.name} after filtering")] = True
         labels = _labels(ids)
         if self.merge:
@@ -246,10 +248,14 @@ class _Growing:
             return pa.array([], pa.string()), np.zeros(0, dtype=np.int32)
         self._join()
         whole = self._parts.pop()
-        order = pc.array_sort_indices(whole.dictionary)
+        strings, codes = whole.dictionary, np.asarray(whole.indices)
+        if pc.any(pc.match_substring_regex(strings, _SPACES)).as_py():
+            again = pc.replace_substring_regex(strings, _SPACES, "_").dictionary_encode()
+            strings, codes = again.dictionary, np.asarray(again.indices)[codes]
+        order = pc.array_sort_indices(strings)
         rank = np.empty(len(order), dtype=np.int32)
         rank[np.asarray(order)] = np.arange(len(order), dtype=np.int32)
-        return whole.dictionary.take(order), rank[np.asarray(whole.indices)]
+        return strings.take(order), rank[codes]
 
 
 class _Columns:
