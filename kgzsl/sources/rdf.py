@@ -115,7 +115,10 @@ def _parse(stream: Stream, syntax: str, options: Mapping[str, Any], path: Path, 
     sink = _Columns()
     try:
         parser = oxigraph.parse(stream, kind, **options)
-        statements = map(operator.attrgetter("triple"), parser) if kind.supports_datasets else parser
+        if syntax == "n3":  # what stands in a formula { … } is not asserted
+            statements = (quad.triple for quad in parser if isinstance(quad.graph_name, oxigraph.DefaultGraph))
+        else:
+            statements = map(operator.attrgetter("triple"), parser) if kind.supports_datasets else parser
         oxigraph.serialize(statements, sink, oxigraph.RdfFormat.N_TRIPLES)
         prefixes = dict(parser.prefixes)
     except (KgzslError, MemoryError):
