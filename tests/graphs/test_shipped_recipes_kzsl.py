@@ -18,6 +18,7 @@ import pytest
 from kgzsl.errors import InvalidInputError
 from kgzsl.graphs import KnowledgeGraph, compile_graph
 from kgzsl.graphs.recipe import shipped_recipes
+from kgzsl.sources import readers
 
 pytestmark = pytest.mark.data
 Triple = tuple[str, str, str]
@@ -181,6 +182,18 @@ def test_the_neighbourhood_of_conceptnet_without_what_the_graph_says_already(nam
     assert len(around) - len([t for t in rows if t[0].startswith("cn:")]) == len(absent) == repeated
     joined = {(s, o) for s, p, o in rows if s.startswith(f"{name}:")}
     assert all(any((s, o) in joined for s in same.get(t[0], ()) for o in same.get(t[2], ())) for t in absent)
+
+
+@pytest.mark.parametrize(("name", "folder", "count"), [("AwA", "AwA", 95), ("ImNet-A", "ImNet_A", 99), ("ImNet-O", "ImNet_O", 50)])
+def test_the_attribute_hierarchy_is_that_of_the_owl_file(name: str, folder: str, count: int) -> None:
+    found = readers.make("owl", {}).read(home() / f"kzsl/{folder}/attribute_hierarchy.owl")
+    names = [i.rpartition("#")[2] for i in found.ids.to_pylist()]
+    stated = {(names[s], names[o]) for s, o in zip(found.subject.tolist(), found.object.tolist(), strict=True)}
+    label = {node(name, s): o for s, p, o in triples(name) if p == "rdfs:label"}
+    prefix = KZSL[name][0]
+    graph = edges(built(f"kzsl-{prefix}-attributes"))
+    assert stated == {(label[s], label[o]) for s, r, o in graph if r == "hypernym" and s.startswith(f"{prefix}:")}
+    assert len(stated) == count
 
 
 # ---- attributes over WordNet
