@@ -308,6 +308,7 @@ def test_every_recipe_of_this_file_ships() -> None:
     assert expected <= set(shipped_recipes())
 
 
+@pytest.mark.slow
 def test_the_order_of_hashes_changes_nothing() -> None:
     script = "from kgzsl.graphs import compile_graph; print(compile_graph('kzsl-imnet-o').digest)"
     seed = {**os.environ, "PYTHONHASHSEED": "1"}
