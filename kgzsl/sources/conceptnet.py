@@ -29,6 +29,7 @@ DBPEDIA = ("capital", "field", "genre", "genus", "influencedBy", "knownFor", "la
 PARTS_OF_SPEECH = ("n", "v", "a", "s", "r", UNSTATED)
 SYNONYM = "Synonym"
 _NAMES = 20
+_ROWS, _DISTINCT = 500_000, 4_000_000
 _REMEDY = "the file must be the assertions dump as published; get it again"
 
 
@@ -159,7 +160,7 @@ class ConceptNet(Reader):
         used[edges.start], used[edges.end], used[classes] = True, True, True
         relations, code, flip = _relations(found.names, edges.relation)
         texts = _texts(edges, self.surface_texts, len(ids))
-        place = np.cumsum(used) - 1
+        place = (np.cumsum(used) - 1).astype(np.int32)
         subject, target = (np.where(flip, b, a) for a, b in ((edges.start, edges.end), (edges.end, edges.start)))
         columns = place[subject], code, place[target], edges.weight
         order = np.lexsort(columns[::-1])
@@ -171,9 +172,9 @@ class ConceptNet(Reader):
             labels=labels.filter(keep),
             texts=texts.filter(keep),
             relations=relations,
-            subject=columns[0][order].astype(np.int32),
-            relation=columns[1][order].astype(np.int32),
-            object=columns[2][order].astype(np.int32),
+            subject=columns[0][order],
+            relation=columns[1][order],
+            object=columns[2][order],
             weight=columns[3][order],
             info=SourceInfo(self.name, self.version, found.licence, {path.name: digest.result()}),
             dropped={reason: n for reason, n in dropped.items() if n},
@@ -189,7 +190,7 @@ class _Edges:
     relation: np.ndarray
     end: np.ndarray
     weight: np.ndarray
-    text: pa.StringArray
+    text: pa.Array
 
     def where(self, keep: np.ndarray) -> _Edges:
         return _Edges(self.start[keep], self.relation[keep], self.end[keep], self.weight[keep], self.text.filter(pa.array(keep)))
@@ -221,64 +222,92 @@ class _Found:
 
 
 class _Growing:
-    """A column of strings that grows batch by batch; it holds every distinct string about once."""
+    """A column of strings that grows part by part; it holds every distinct string about once."""
 
     def __init__(self) -> None:
-        self._chunks: list[pa.DictionaryArray] = []
-        self._held, self._limit = 0, 4_000_000
+        self._parts: list[pa.DictionaryArray] = []
+        self._held, self._limit = 0, _DISTINCT
 
     def add(self, strings: pa.StringArray) -> None:
-        self._chunks.append(strings.dictionary_encode())
-        self._held += len(self._chunks[-1].dictionary)
+        self._parts.append(strings.dictionary_encode())
+        self._held += len(self._parts[-1].dictionary)
         if self._held > self._limit:
-            self._chunks = pa.chunked_array(self._chunks).unify_dictionaries().chunks
-            self._held = len(self._chunks[-1].dictionary)
-            self._limit = 2 * self._held + 4_000_000
+            self._join()
+            self._limit = 2 * self._held + _DISTINCT
 
-    def sorted(self) -> tuple[pa.StringArray, list[np.ndarray]]:
-        """Return the distinct strings in order, and positions among them for every batch."""
-        if not self._chunks:
-            return pa.array([], pa.string()), []
-        chunks = pa.chunked_array(self._chunks).unify_dictionaries().chunks
-        order = pc.array_sort_indices(chunks[-1].dictionary)
+    def _join(self) -> None:
+        # One array, not as many as there were parts, or every later part would be joined with each of their dictionaries.
+        self._parts = [pa.chunked_array(self._parts).unify_dictionaries().combine_chunks()]
+        self._held = len(self._parts[0].dictionary)
+
+    def sorted(self) -> tuple[pa.StringArray, np.ndarray]:
+        """Return the distinct strings in order, and the position of every string added among them, int32."""
+        if not self._parts:
+            return pa.array([], pa.string()), np.zeros(0, dtype=np.int32)
+        self._join()
+        whole = self._parts.pop()
+        order = pc.array_sort_indices(whole.dictionary)
         rank = np.empty(len(order), dtype=np.int32)
         rank[np.asarray(order)] = np.arange(len(order), dtype=np.int32)
-        return chunks[-1].dictionary.take(order), [rank[np.asarray(c.indices)] for c in chunks]
+        return whole.dictionary.take(order), rank[np.asarray(whole.indices)]
+
+
+class _Columns:
+    """The kept lines of one pass, numbered; what comes in small batches is held back until it is worth numbering."""
+
+    def __init__(self, texts: bool) -> None:
+        self.ends, self.names, self.licences = _Growing(), _Growing(), Counter[str]()
+        self.weights: list[np.ndarray] = [np.zeros(0, dtype=np.float32)]
+        self.texts: list[pa.Array] = [pa.nulls(0, pa.string() if texts else pa.null())]
+        self._has_texts = texts
+        self._held: list[pa.RecordBatch] = []
+        #: How many lines went together into `ends`: first all their starts, then all their ends.
+        self.sizes: list[int] = []
+
+    def add(self, kept: pa.RecordBatch) -> None:
+        self._held.append(kept)
+        if sum(map(len, self._held)) >= _ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        if not sum(map(len, self._held)):
+            return
+        table = pa.Table.from_batches(self._held).combine_chunks()
+        self._held = []
+        start, end, name, text = (table[c].combine_chunks().cast(pa.string()) for c in ("start", "end", "relation", "text"))
+        self.ends.add(pa.concat_arrays([start, end]))
+        self.names.add(name)
+        with np.errstate(over="ignore"):  # what is beyond float32 is refused later
+            self.weights.append(table["weight"].to_numpy().astype(np.float32))
+        self.texts.append(text if self._has_texts else pa.nulls(len(table)))
+        for value in pc.value_counts(table["licence"].combine_chunks()).to_pylist():
+            self.licences[value["values"] or "not stated"] += value["counts"]
+        self.sizes.append(len(table))
+
+    def halves(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the starts' and the ends' share of the positions in `ends`."""
+        parts = np.split(places, np.cumsum([2 * n for n in self.sizes])[:-1]) if self.sizes else [places]
+        return np.concatenate([p[: len(p) // 2] for p in parts]), np.concatenate([p[len(p) // 2 :] for p in parts])
 
 
 def _collect(engine: Engine, path: Path, wanted: Filter) -> _Found:
     fates = np.zeros(WRONG + 1, dtype=np.int64)
-    ends, names, licences = _Growing(), _Growing(), Counter[str]()
-    weights: list[np.ndarray] = []
-    texts: list[pa.StringArray] = []
+    columns = _Columns(wanted.texts)
     for batch in batches(engine, assertions(engine, path, wanted)):
         fates += np.bincount(batch["fate"].to_numpy(zero_copy_only=False), minlength=WRONG + 1)
-        kept = batch.filter(pc.equal(batch["fate"], KEPT))
-        if len(kept):
-            ends.add(pa.concat_arrays([kept["start"].cast(pa.string()), kept["end"].cast(pa.string())]))
-            names.add(kept["relation"].cast(pa.string()))
-            with np.errstate(over="ignore"):  # what is beyond float32 is refused below
-                weights.append(kept["weight"].to_numpy(zero_copy_only=False).astype(np.float32))
-            texts.append(kept["text"].cast(pa.string()) if wanted.texts else pa.nulls(len(kept), pa.string()))
-            for value in pc.value_counts(kept["licence"]).to_pylist():
-                licences[value["values"] or "not stated"] += value["counts"]
-    ids, places = ends.sorted()
-    known, codes = names.sorted()
-    weight = np.concatenate([np.zeros(0, dtype=np.float32), *weights])
-    sound = pc.all(pc.match_substring_regex(ids, IDS)).as_py() is not False and not any(" " in n or not n for n in known.to_pylist())
+        columns.add(batch.filter(pc.equal(batch["fate"], KEPT)))
+    columns.flush()
+    ids, places = columns.ends.sorted()
+    names, codes = columns.names.sorted()
+    weight = np.concatenate(columns.weights)
+    sound = pc.all(pc.match_substring_regex(ids, IDS)).as_py() is not False and not any(" " in n or not n for n in names.to_pylist())
     if fates[WRONG] or not sound or not (np.isfinite(weight) & (weight > 0)).all():
         first_bad(path, problem, _REMEDY)
         raise SourceError("every line of the assertions dump is as documented", received=f"{path}: one is not", remedy=_REMEDY)
-    none = np.zeros(0, dtype=np.int32)
-    edges = _Edges(
-        start=np.concatenate([none, *(p[: len(p) // 2] for p in places)]),
-        relation=np.concatenate([none, *codes]),
-        end=np.concatenate([none, *(p[len(p) // 2 :] for p in places)]),
-        weight=weight,
-        text=pa.concat_arrays([pa.nulls(0, pa.string()), *texts]),
-    )
-    licence = ", ".join(f"{name} ({n:,})" for name, n in sorted(licences.items()))
-    return _Found(ids, known.to_pylist(), edges, Counter(dict(zip(REASONS, fates.tolist(), strict=False))), licence)
+    start, end = columns.halves(places)
+    edges = _Edges(start, codes, end, weight, pa.concat_arrays(columns.texts))
+    licence = ", ".join(f"{name} ({n:,})" for name, n in sorted(columns.licences.items()))
+    return _Found(ids, names.to_pylist(), edges, Counter(dict(zip(REASONS, fates.tolist(), strict=False))), licence)
 
 
 def _labels(ids: pa.StringArray) -> pa.StringArray:
@@ -317,8 +346,8 @@ def _relations(names: list[str], codes: np.ndarray) -> tuple[tuple[Relation, ...
 
 def _texts(edges: _Edges, count: int, nodes: int) -> pa.StringArray:
     """Return for every node the sentences of its `count` heaviest assertions, without their marks; else empty, `[nodes]`."""
-    said = np.flatnonzero(np.asarray(pc.is_valid(edges.text)))
-    if not count or not len(said):
+    said = np.flatnonzero(np.asarray(pc.is_valid(edges.text)) & (count > 0))
+    if not len(said):
         return pa.array(np.full(nodes, ""), pa.string())
     text = pc.replace_substring_regex(edges.text.take(pa.array(said)), r"^\*+|\[\[|\]\]", "")
     alphabet = np.asarray(pc.rank(text, tiebreaker="dense")).astype(np.int64)

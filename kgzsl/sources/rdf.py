@@ -81,9 +81,10 @@ def read_triples(
         return _parse(stream, found, options, path)
 
 
-def parse_rdfxml(document: bytes, origin: Path) -> TripleColumns:
-    """Read RDF/XML in memory that was made from the file `origin`; see `read_triples`."""
-    return _parse(XmlGuard(io.BytesIO(document), origin), "rdfxml", {"rename_blank_nodes": True}, origin, located=False)
+def parse_document(document: bytes, syntax: str, origin: Path) -> TripleColumns:
+    """Read a document in memory that was made from the file `origin`; see `read_triples`."""
+    stream = io.BytesIO(document)
+    return _parse(XmlGuard(stream, origin) if syntax == "rdfxml" else stream, syntax, {"rename_blank_nodes": True}, origin, located=False)
 
 
 def from_rdflib(graph: rdflib.Graph) -> TripleColumns:

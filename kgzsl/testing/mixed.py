@@ -10,7 +10,7 @@ from kgzsl.sources import Relation
 #: id → kind, label, text, source
 NODES = {
     "ex:a b": ("concept", "space in the id", "", "animals"),
-    "ex:cat": ("concept", "cat, domestic cat", "a <feline> & \"pet\"\twith\na second line", "animals"),
+    "ex:cat": ("concept", "cat, domestic cat", 'a <feline> & "pet"\twith\na second line', "animals"),
     "ex:control": ("concept", "bell\x07 and null\x00", "vertical\x0btab", "animals"),
     "ex:lion": ("concept", "lion, king of beasts", "it's large", "animals"),
     "ex:mammal": ("concept", "mammal", "", "animals"),

@@ -13,11 +13,11 @@ from kgzsl.sources import readers
 from kgzsl.sources._axioms_to_rdf import from_owl
 from kgzsl.sources.owl import Owl
 from kgzsl.sources.owl_rules import NEVER, PROFILES, RULES, table
-from kgzsl.sources.rdf import parse_rdfxml
+from kgzsl.sources.rdf import parse_document
 
 rdflib = pytest.importorskip("rdflib")
 pytest.importorskip("pyhornedowl")
-pytestmark = pytest.mark.filterwarnings("ignore:Dataset.default_context:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:Dataset:DeprecationWarning")
 OWL, RDF, RDFS, SKOS = rdflib.OWL, rdflib.RDF, rdflib.RDFS, rdflib.SKOS
 
 #: An axiom whose edge every profile has, so that a file whose other axioms make none is no error.
@@ -30,7 +30,7 @@ def projected() -> dict[tuple[str, str], tuple[set[str], dict[str, int]]]:
     found = {}
     for axiom in [*(r.axiom for r in RULES), *NEVER]:
         document = "Prefix(owl:=<http://www.w3.org/2002/07/owl#>) Prefix(xsd:=<http://www.w3.org/2001/XMLSchema#>) "
-        triples = parse_rdfxml(from_owl(document + functional(axiom, ANCHOR[0]), "ofn"), Path("axiom"))
+        triples = parse_document(from_owl(document + functional(axiom, ANCHOR[0]), "ofn"), "rdfxml", Path("axiom"))
         for profile in PROFILES:
             statements = Owl(profile=profile, prefixes={"x": EXAMPLE}).project(triples, {}, "axiom")
             found[axiom, profile] = (edges(statements) - {ANCHOR[1]}, dict(statements.dropped))
@@ -115,7 +115,8 @@ def test_words_prefer_the_language_then_are_made_of_the_name(tmp_path: Path) -> 
 def test_ids_are_curies_of_known_prefixes_or_full(tmp_path: Path) -> None:
     turtle = f"""@prefix : <{EXAMPLE}> . @prefix cn: <http://example.org/not-conceptnet/> . @prefix y: <http://example.org/y/> .
     @prefix rdfs: <{RDFS}> . @prefix obo: <http://purl.obolibrary.org/obo/> .
-    :A rdfs:subClassOf cn:b , <http://example.org/y/c/d> , obo:GO_0008150 , obo:thing , <http://wordnet-rdf.princeton.edu/wn30/n02084071> ."""
+    :A rdfs:subClassOf cn:b , <http://example.org/y/c/d> , obo:GO_0008150 , obo:thing ,
+        <http://wordnet-rdf.princeton.edu/wn30/n02084071> ."""
     made = read(tmp_path, "a.ttl", turtle, prefixes={})
     full = {EXAMPLE + "A", "http://example.org/not-conceptnet/b"}
     assert set(made.ids.to_pylist()) == full | {"y:c/d", "GO:0008150", "obo:thing", "wn30:n02084071"}

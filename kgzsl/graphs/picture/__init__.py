@@ -181,8 +181,8 @@ def _shown(graph: KnowledgeGraph, chosen: Neighbourhood) -> Iterator[tuple[str, 
             yield edge(owner, item)
             yield from walk(item.node, item.items)
 
-    for child, parent, relation in chosen.above:
-        yield graph.ids[child], graph.relations[relation].id, graph.ids[parent]
+    for child, parent, relation, outward in chosen.above:
+        yield edge(child, Item(parent, relation, outward, 1.0))
     yield from walk(chosen.focus, chosen.below)
     for group in (*chosen.left, *chosen.right):
         yield from walk(chosen.focus if group.anchor is None else group.anchor, group.items)

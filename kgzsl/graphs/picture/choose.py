@@ -69,7 +69,7 @@ class Neighbourhood:
     Attributes
     ----------
     levels : node above the focus → how many rows above; the focus is 0.
-    above : edges (child, parent, relation) among these.
+    above : (child, parent, relation, outward) of the edges among these; outward when the child is the subject.
     more_above : node → how many of its parents are not shown.
     below : kinds of the focus, with kinds of their own; `more_below` of them are not shown.
     left, right : cards. The focus is the object of edges on the left, the subject of those on the right.
@@ -78,7 +78,7 @@ class Neighbourhood:
 
     focus: int
     levels: dict[int, int] = field(default_factory=dict)
-    above: list[tuple[int, int, int]] = field(default_factory=list)
+    above: list[tuple[int, int, int, bool]] = field(default_factory=list)
     more_above: dict[int, int] = field(default_factory=dict)
     below: tuple[Item, ...] = ()
     more_below: int = 0
@@ -169,7 +169,7 @@ def choose(graph: KnowledgeGraph, focus: int, hops: int, top: int) -> Neighbourh
 def _climb(edges: Edges, chosen: Neighbourhood, hops: int) -> None:
     distance = {chosen.focus: 0}
     frontier = [chosen.focus]
-    found: list[tuple[int, int, int]] = []
+    found: list[tuple[int, int, int, bool]] = []
     for step in range(1, hops + 1):
         reached: list[int] = []
         each = _PARENTS if step == 1 else max(1, _STEP // max(len(frontier), 1))
@@ -179,7 +179,7 @@ def _climb(edges: Edges, chosen: Neighbourhood, hops: int) -> None:
             new = [p for p in parents if p.node not in distance]
             room = max(0, min(each, _ABOVE - len(distance)))
             for parent in (*known, *new[:room]):
-                found.append((child, parent.node, parent.relation))
+                found.append((child, parent.node, parent.relation, parent.outward))
                 if parent.node not in distance:
                     distance[parent.node] = step
                     reached.append(parent.node)
@@ -188,25 +188,25 @@ def _climb(edges: Edges, chosen: Neighbourhood, hops: int) -> None:
         frontier = reached
     for node in frontier:
         hidden = [p for p in edges.parents(node) if p.node not in distance]
-        found += [(node, p.node, p.relation) for p in edges.parents(node) if p.node in distance]
+        found += [(node, p.node, p.relation, p.outward) for p in edges.parents(node) if p.node in distance]
         if hidden and node != chosen.focus:
             chosen.more_above[node] = len(hidden)
     chosen.levels = _rows(distance, found)
     chosen.above = [e for e in dict.fromkeys(found) if chosen.levels[e[0]] < chosen.levels[e[1]]]
 
 
-def _rows(distance: dict[int, int], found: list[tuple[int, int, int]]) -> dict[int, int]:
+def _rows(distance: dict[int, int], found: list[tuple[int, int, int, bool]]) -> dict[int, int]:
     """Put each node as many rows up as its longest way from the focus is, so that every edge leads upwards.
 
     In a cycle only edges away from the focus count; the rest would lead nowhere.
     """
     nodes = list(distance)
     place = {node: i for i, node in enumerate(nodes)}
-    rows = np.asarray([place[a] for a, _, _ in found], dtype=np.int64)
-    cols = np.asarray([place[b] for _, b, _ in found], dtype=np.int64)
+    rows = np.asarray([place[a] for a, *_ in found], dtype=np.int64)
+    cols = np.asarray([place[b] for _, b, *_ in found], dtype=np.int64)
     links = sparse.csr_matrix((np.ones(len(found), dtype=np.int8), (rows, cols)), shape=(len(nodes), len(nodes)))
     _, part = csgraph.connected_components(links, directed=True, connection="strong")
-    ways = [(a, b) for a, b, _ in found if part[place[a]] != part[place[b]] or distance[a] < distance[b]]
+    ways = [(a, b) for a, b, *_ in found if part[place[a]] != part[place[b]] or distance[a] < distance[b]]
     level = dict.fromkeys(nodes, 0)
     for _ in nodes:  # longest ways settle after as many passes as there are nodes, by custom after a few
         raised = {b: level[a] + 1 for a, b in ways if level[a] + 1 > level[b]}
