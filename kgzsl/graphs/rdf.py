@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -24,9 +24,6 @@ import numpy as np
 from kgzsl.errors import require
 from kgzsl.graphs.graph import KnowledgeGraph
 from kgzsl.sources.vocabulary import vocabulary
-
-if TYPE_CHECKING:
-    import pyoxigraph
 
 #: Prefixes of the vocabularies that the triples use, beside the graph's own.
 STANDARD = {
@@ -69,18 +66,20 @@ def count_triples(graph: KnowledgeGraph) -> int:
     return 3 * len(graph) + len(graph.subject) * (2 if any(r.id == "hypernym" for r in graph.relations) else 1)
 
 
-def triples(graph: KnowledgeGraph, *, weights: bool = False) -> Iterator[pyoxigraph.Triple]:
-    """Yield the triples of a graph, those of one node together, always in the same order.
+def triples(graph: KnowledgeGraph, *, weights: bool = False, quads: bool = False) -> Iterator[Any]:
+    """Yield the triples of a graph as `pyoxigraph.Triple`, those of one node together, always in the same order.
 
     Parameters
     ----------
     weights : also an `rdf:Statement` for each edge whose weight is not 1.
+    quads : yield `pyoxigraph.Quad`, of the default graph, which stores take.
     """
     ox: Any = require("pyoxigraph", "graphs")
+    triple, literal = ox.Quad if quads else ox.Triple, ox.Literal
     names = prefixes_of(graph)
     term = {f"{p}:{n}": ox.NamedNode(names[p] + n) for p, n in _TERMS}
     relations = [ox.NamedNode(relation_iri(r.id, names)) for r in graph.relations]
-    yield from _relations(graph, relations, term, names, ox)
+    yield from _relations(graph, relations, term, names, ox, triple)
     known = vocabulary().kinds
     kinds = {kind: ox.NamedNode(known[kind].iri if kind in known else relation_iri(kind, names)) for kind in set(graph.kinds)}
     nodes = [ox.NamedNode(iri(i, names)) for i in graph.ids]
@@ -88,7 +87,6 @@ def triples(graph: KnowledgeGraph, *, weights: bool = False) -> Iterator[pyoxigr
     columns = [c[order].tolist() for c in (graph.relation, graph.object)]
     starts = np.searchsorted(graph.subject[order], np.arange(len(graph) + 1)).tolist()
     hypernym = next((i for i, r in enumerate(graph.relations) if r.id == "hypernym"), -1)
-    triple, literal = ox.Triple, ox.Literal
     for i, node in enumerate(nodes):
         yield triple(node, term["rdf:type"], kinds[graph.kinds[i]])
         label = graph.labels[i]
@@ -125,16 +123,16 @@ _TERMS = [
 
 
 def _relations(
-    graph: KnowledgeGraph, relations: list[Any], term: Mapping[str, Any], names: Mapping[str, str], ox: Any
-) -> Iterator[pyoxigraph.Triple]:
+    graph: KnowledgeGraph, relations: list[Any], term: Mapping[str, Any], names: Mapping[str, str], ox: Any, triple: Any
+) -> Iterator[Any]:
     for relation, node in zip(graph.relations, relations, strict=True):
-        yield ox.Triple(node, term["rdf:type"], term["owl:ObjectProperty"])
+        yield triple(node, term["rdf:type"], term["owl:ObjectProperty"])
         if relation.symmetric:
-            yield ox.Triple(node, term["rdf:type"], term["owl:SymmetricProperty"])
+            yield triple(node, term["rdf:type"], term["owl:SymmetricProperty"])
         if relation.label:
-            yield ox.Triple(node, term["rdfs:label"], ox.Literal(relation.label))
+            yield triple(node, term["rdfs:label"], ox.Literal(relation.label))
         if relation.inverse:
-            yield ox.Triple(node, term["owl:inverseOf"], ox.NamedNode(relation_iri(relation.inverse, names)))
+            yield triple(node, term["owl:inverseOf"], ox.NamedNode(relation_iri(relation.inverse, names)))
 
 
 def _number(weight: np.float32) -> str:
