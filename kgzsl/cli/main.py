@@ -37,7 +37,7 @@ def _root(version: bool = typer.Option(False, "--version", callback=_version, is
 
 
 def _register() -> None:
-    from kgzsl.cli import data, doctor, embed, evaluate, experiment, features, fit, graph, listing, predict, report, vectors
+    from kgzsl.cli import data, doctor, embed, evaluate, experiment, features, fit, graph, link, listing, predict, report, vectors
 
     app.add_typer(data.app, name="data")
     app.add_typer(graph.app, name="graph")
@@ -47,6 +47,7 @@ def _register() -> None:
     app.add_typer(experiment.app, name="experiment")
     app.command("doctor")(doctor.doctor)
     app.command("list")(listing.list_)
+    app.command("link")(link.link_)
     app.command("embed")(embed.embed)
     app.command("fit")(fit.fit)
     app.command("predict")(predict.predict)

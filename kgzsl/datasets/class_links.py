@@ -89,22 +89,19 @@ def read_links(path: Path) -> ClassLinks:
     SourceError : other columns, a row without id, parents or label, an unknown `by`, or an id twice; the line is named.
     """
     from kgzsl.graphs.attach import NewClass
+    from kgzsl.graphs.link_table import read_table
     from kgzsl.sources.base import SourceInfo
 
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError("a table of links is UTF-8 text", received=f"{path}: {error}") from error
-    if not lines or tuple(lines[0].split("\t")) != _COLUMNS:
-        raise SourceError(f"a table of links has the columns {', '.join(_COLUMNS)}", received=f"{path}: {lines[:1]}")
+    header, lines = read_table(path, "a table of links")
+    if header != _COLUMNS:
+        raise SourceError(f"a table of links has the columns {', '.join(_COLUMNS)}", received=f"{path}: {', '.join(header)}")
     rows: dict[str, NewClass] = {}
     by: dict[str, str] = {}
-    for number, line in enumerate(lines[1:], start=2):
-        fields = line.split("\t")
+    for number, fields in lines:
         if len(fields) != len(_COLUMNS) or not all(fields[:4]) or fields[2] not in BY or fields[0] in rows:
             raise SourceError(
                 f"a row of links has an id of its own, parents, one of {', '.join(BY)}, a label and perhaps a text",
-                received=f"{path}, line {number}: {line[:80]!r}",
+                received=f"{path}, line {number}: {' '.join(fields)[:80]!r}",
             )
         rows[fields[0]] = NewClass(fields[0], fields[3], fields[4], tuple(fields[1].split()))
         by[fields[0]] = fields[2]

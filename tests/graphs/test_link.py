@@ -19,7 +19,7 @@ def nouns() -> KnowledgeGraph:
 
 
 @pytest.mark.parametrize(
-    ("name", "node", "status", "score"),
+    ("name", "node", "by", "score"),
     [
         ("Black footed Albatross", "wn30:n02058747", "exact", 1.0),
         ("black-footed albatrosses", "wn30:n02058747", "exact", 1.0),
@@ -32,9 +32,9 @@ def nouns() -> KnowledgeGraph:
         ("a strange white bird", BIRD, "suffix", 1 / 4),
     ],
 )
-def test_the_longest_ending_that_is_a_lemma_is_linked(nouns: KnowledgeGraph, name: str, node: str, status: str, score: float) -> None:
+def test_the_longest_ending_that_is_a_lemma_is_linked(nouns: KnowledgeGraph, name: str, node: str, by: str, score: float) -> None:
     found = link([name], nouns, BIRD)[0]
-    assert (found.name, found.node, found.status, found.score) == (name, node, status, pytest.approx(score))
+    assert (found.name, found.node, found.by, found.score) == (name, node, by, pytest.approx(score))
 
 
 def test_only_what_is_below_the_node_is_linked(nouns: KnowledgeGraph) -> None:
@@ -48,7 +48,7 @@ def test_only_what_is_below_the_node_is_linked(nouns: KnowledgeGraph) -> None:
 def test_several_nodes_are_told_with_the_best_named_one_first(nouns: KnowledgeGraph) -> None:
     found = link(["Tree Swallow", "Gadwall"], nouns, BIRD)
     assert found[0].ambiguous and found[0].candidates == ("wn30:n01595168", "wn30:n01595450")
-    assert (found[1].status, found[1].node, found[1].score, found[1].candidates) == ("none", None, 0.0, ())
+    assert (found[1].by, found[1].node, found[1].score, found[1].candidates) == ("none", None, 0.0, ())
     assert not found[1].ambiguous
 
 
@@ -63,7 +63,7 @@ def test_many_names_are_linked_at_once(nouns: KnowledgeGraph) -> None:
     start = time.perf_counter()
     found = link([f"{label.split(', ')[0]}" for label in nouns.labels], nouns)
     assert time.perf_counter() - start < 30
-    assert all(f.status == "exact" and i in f.candidates for f, i in zip(found, nouns.ids, strict=True))
+    assert all(f.by == "exact" and i in f.candidates for f, i in zip(found, nouns.ids, strict=True))
 
 
 def test_names_without_words_and_unknown_nodes_are_refused(nouns: KnowledgeGraph) -> None:
