@@ -73,7 +73,7 @@ def read_senses(path: Path, parts_of_speech: Sequence[str] = ("noun",), prefix: 
 def _read(file: Path, raw: bytes, head: str, senses: dict[str, tuple[str, ...]]) -> None:
     """Add one index: `lemma pos count pointers pointer … senses tagged offset …`, and as many offsets as senses."""
     try:
-        lines = raw.decode("utf-8").splitlines()
+        lines = raw.decode("utf-8").rstrip("\n").split("\n")
     except UnicodeDecodeError as error:
         raise _error(file, raw.count(b"\n", 0, error.start) + 1, str(error)) from error
     for number, line in enumerate(lines, start=1):
