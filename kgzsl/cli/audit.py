@@ -63,9 +63,9 @@ def audit(
 
     Examples:
 
-    `kgzsl graph audit --graph imagenet --seen imagenet-1k --unseen two_hops.txt -o audit.tsv`
+    `kgzsl graph audit --graph imagenet --seen imagenet-1k --unseen imagenet-2-hops -o audit.tsv`
 
-    `kgzsl graph audit --unseen two_hops.txt --features caltech.features --backbone efficientnet-lite0`
+    `kgzsl graph audit --unseen imagenet-2-hops --features caltech.features --backbone efficientnet-lite0`
     """
     from kgzsl.cli.inputs import open_classes, open_graph, open_targets
     from kgzsl.errors import InvalidInputError
@@ -133,20 +133,14 @@ def bound(
 
     `kgzsl graph bound my_attributes.tsv --classes unseen.txt --greedy 6`
     """
-    wanted = None
-    if classes is not None:
-        wanted = _plain_ids(classes)
+    from kgzsl.cli.inputs import open_classes
+
+    wanted = open_classes(classes) if classes is not None else None
     record = _bound(*_attribute_table(attributes, per_cent, wanted, split), greedy)
     if as_json:
         emit_json(record)
         return
     _emit_bound(record)
-
-
-def _plain_ids(text: str) -> tuple[str, ...]:
-    from kgzsl.ids import read_ids
-
-    return read_ids(text)
 
 
 def _senses(graph: KnowledgeGraph) -> SenseIndex | None:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -21,6 +22,7 @@ Similarity = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 _POSSESSIVE = re.compile(r"['\u2019]s?\b")
 _WORD = re.compile(r"[^\W_]+")
+_PARSED: WeakKeyDictionary[KnowledgeGraph, list[list[tuple[str, str]]]] = WeakKeyDictionary()
 
 
 class SenseOrder(Protocol):
@@ -122,14 +124,22 @@ def _lemmas(graph: KnowledgeGraph, below: str | None, senses: SenseOrder | None)
         start[graph.positions([below])] = True
         inside = spread(start, parent, child)
     found: dict[str, dict[str, tuple[int, int]]] = {}
+    parsed = _parsed(graph)
     for i in np.flatnonzero(inside).tolist():
         identifier = graph.ids[i]
-        for place, lemma in enumerate(graph.labels[i].split(", ")):
+        for place, (lemma, key) in enumerate(parsed[i]):
             rank = senses.rank(lemma, identifier) if senses is not None else 0
             order = (len(graph) if rank is None else rank, place)
-            nodes = found.setdefault("".join(words(lemma)), {})
+            nodes = found.setdefault(key, {})
             nodes[identifier] = min(order, nodes.get(identifier, order))
     return {key: sorted(nodes, key=lambda i: (nodes[i], i)) for key, nodes in found.items()}
+
+
+def _parsed(graph: KnowledgeGraph) -> list[list[tuple[str, str]]]:
+    """Each node's lemmas with their words written together; kept as long as the graph, since lists are linked more than once."""
+    if graph not in _PARSED:
+        _PARSED[graph] = [[(lemma, "".join(words(lemma))) for lemma in label.split(", ")] for label in graph.labels]
+    return _PARSED[graph]
 
 
 def _link(name: str, lemmas: dict[str, list[str]]) -> Link:

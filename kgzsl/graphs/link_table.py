@@ -202,7 +202,7 @@ def _row(cells: dict[str, str], where: str) -> LinkRow:
         if node != first:
             return LinkRow(key, cells["name"] or key, node, "hand", 1.0 if node else 0.0)
     if status == "hand":
-        score = 1.0 if node and not cells.get("score") else score
+        score = (score if cells.get("score") else 1.0) if node else 0.0
     elif node is None or status in ("none", ""):  # the status contradicts the node, or is not told
         status, score = ("none", 0.0) if node is None else ("hand", score)
     return LinkRow(key, cells["name"] or key, node, status, score)  # type: ignore[arg-type]
