@@ -95,8 +95,9 @@ def link(
     wordless = [name for name in names if not words(name)]
     if wordless:
         raise InvalidInputError("a name to link has a word", received=first_five(repr(n) for n in wordless))
-    lemmas = _lemmas(graph, below, senses)
-    found = tuple(_link(name, lemmas) for name in names)
+    parts = [words(name) for name in names]
+    lemmas = _lemmas(graph, below, senses, {"".join(p[start:]) for p in parts for start in range(len(p))})
+    found = tuple(_link(name, p, lemmas) for name, p in zip(names, parts, strict=True))
     return found if similarity is None else _by_similarity(found, graph, similarity)
 
 
@@ -115,8 +116,8 @@ def _singular(word: str) -> str:
     return word[:-2] if word.endswith(("ches", "shes", "xes", "sses")) else word[:-1]
 
 
-def _lemmas(graph: KnowledgeGraph, below: str | None, senses: SenseOrder | None) -> dict[str, list[str]]:
-    """Words of a lemma, written together → ids of the nodes that have it, best first."""
+def _lemmas(graph: KnowledgeGraph, below: str | None, senses: SenseOrder | None, wanted: set[str]) -> dict[str, list[str]]:
+    """Words of a lemma, written together → ids of the nodes that have it, best first; of the `wanted` ones."""
     inside = np.ones(len(graph), dtype=bool)
     if below is not None:
         child, parent, _ = graph.edges_of("hypernym")
@@ -128,6 +129,8 @@ def _lemmas(graph: KnowledgeGraph, below: str | None, senses: SenseOrder | None)
     for i in np.flatnonzero(inside).tolist():
         identifier = graph.ids[i]
         for place, (lemma, key) in enumerate(parsed[i]):
+            if key not in wanted:
+                continue
             rank = senses.rank(lemma, identifier) if senses is not None else 0
             order = (len(graph) if rank is None else rank, place)
             nodes = found.setdefault(key, {})
@@ -142,8 +145,7 @@ def _parsed(graph: KnowledgeGraph) -> list[list[tuple[str, str]]]:
     return _PARSED[graph]
 
 
-def _link(name: str, lemmas: dict[str, list[str]]) -> Link:
-    parts = words(name)
+def _link(name: str, parts: list[str], lemmas: dict[str, list[str]]) -> Link:
     for start in range(len(parts)):
         nodes = lemmas.get("".join(parts[start:]))
         if nodes:
