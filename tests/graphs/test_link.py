@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +128,7 @@ def test_twenty_thousand_names_take_less_than_three_seconds(nouns: KnowledgeGrap
     best = np.inf
     for _ in range(3):  # other work on the machine slows a run, never speeds it up
         start = time.process_time()
-        found = link(names, nouns, senses=senses)
+        found = link(names, replace(nouns), senses=senses)  # a copy, whose labels nobody has parsed yet
         best = min(best, time.process_time() - start)
     assert len(found) > 20_000 and best < 3
 
