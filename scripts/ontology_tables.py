@@ -65,7 +65,7 @@ def _relations(known: Vocabulary) -> str:
                 "symmetric" if relation.symmetric else f"`{relation.inverse}`",
                 _codes(symbol for symbol, r in known.wordnet.items() if r == relation),
                 _codes(_stated(known.conceptnet, relation.id)),
-                _codes(_short(iri) for iri in _stated(known.iris, relation.id)),
+                _codes(_short(iri) for iri in _stated(known.iris, relation.id) if PREFIXES["kgzsl"] not in iri),
             )
         )
     return _table(("relation", "meaning", "inverse", "WordNet", "ConceptNet", "RDF, OWL, SKOS, OBO"), rows)

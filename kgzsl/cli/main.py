@@ -62,7 +62,7 @@ def main() -> None:
         app()
     except KgzslError as error:
         typer.secho(f"error: {error}", fg="red", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_status)
     except OSError as error:
         typer.secho(
             f"error: the operating system refused a file\n  received: {error}\n  remedy: check path, permissions and free space",

@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 
 
 def to_networkx(graph: KnowledgeGraph) -> nx.MultiDiGraph:
-    """Return a `networkx.MultiDiGraph`: nodes by id with kind, label, text, source; edges keyed by relation, with weight and source."""
+    """Return a `networkx.MultiDiGraph`: nodes by id with kind, label, text, origin; edges keyed by relation, with weight, origin.
+
+    `origin` is the name of the source: `source` is what node-link JSON calls the subject of an edge.
+    """
     networkx: Any = require("networkx", "graphs")
     result = networkx.MultiDiGraph(name=graph.name, digest=graph.digest)
     rows = zip(graph.ids, graph.kinds, graph.labels, graph.texts, graph.node_sources, strict=True)
-    result.add_nodes_from((i, {"kind": kind, "label": label, "text": text, "source": source}) for i, kind, label, text, source in rows)
+    result.add_nodes_from((i, {"kind": kind, "label": label, "text": text, "origin": source}) for i, kind, label, text, source in rows)
     names = [r.id for r in graph.relations]
     sources = edge_source_names(graph)
     columns = (graph.subject, graph.relation, graph.object, graph.weight, graph.edge_source)
     result.add_edges_from(
-        (graph.ids[s], graph.ids[o], names[r], {"weight": w, "source": sources[k]})
+        (graph.ids[s], graph.ids[o], names[r], {"weight": w, "origin": sources[k]})
         for s, r, o, w, k in zip(*(c.tolist() for c in columns), strict=True)
     )
     return result

@@ -158,13 +158,13 @@ def _levels(order: np.ndarray, before: np.ndarray) -> np.ndarray:
     place = np.zeros(len(before), dtype=np.int64)
     place[order] = np.arange(len(order))
     above = place[before[order[1:]]]
-    start, end, step = 0, 1, -1
+    end, step = 1, -1
     level[order[0]] = step
     while end < len(order):
         step += 1
         stop = 1 + int(np.searchsorted(above, end))
         level[order[end:stop]] = step
-        start, end = end, stop
+        end = stop
     return level
 
 

@@ -14,6 +14,8 @@ from kgzsl.graphs.graph import KnowledgeGraph
 
 #: Of a manifest, what follows from the tables or from the rest of it.
 _DERIVED = ("kind", "format_version", "files", "digest", "counts", "content_digest")
+#: Largest key that fits.
+KEY_LIMIT = 2**63
 _NODE_COLUMNS = ("kinds", "labels", "texts", "node_sources")
 
 
@@ -181,7 +183,7 @@ def _keyed(graphs: tuple[KnowledgeGraph, KnowledgeGraph], where: tuple[np.ndarra
     relation = [np.asarray([code[r.id] for r in g.relations], dtype=np.int64) for g in graphs]
     columns = [(at[g.subject], r[g.relation], at[g.object]) for g, at, r in zip(graphs, where, relation, strict=True)]
     nodes = int(max((at.max(initial=-1) for at in where), default=-1)) + 1
-    if nodes * nodes * max(len(names), 1) < 2**63:
+    if nodes * nodes * max(len(names), 1) < KEY_LIMIT:
         keys = [(s * max(len(names), 1) + r) * nodes + o for s, r, o in columns]
     else:
         both = np.concatenate([np.stack(c, axis=1) for c in columns])

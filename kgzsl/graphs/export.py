@@ -140,8 +140,10 @@ def _numbered(graph: KnowledgeGraph) -> Any:
 
 def _graphml(graph: KnowledgeGraph, path: Path, weights: bool) -> list[str]:
     networkx: Any = require("networkx", "graphs")
-    graph, left_out = _writable(graph)
-    networkx.write_graphml_xml(_numbered(graph), path)
+    writable, left_out = _writable(graph)
+    numbered = _numbered(writable)
+    numbered.graph["digest"] = graph.digest
+    networkx.write_graphml_xml(numbered, path)
     return left_out
 
 
@@ -243,7 +245,7 @@ def _pyg(graph: KnowledgeGraph, folder: Path, weights: bool) -> list[str]:
     """Tensors in `graph.safetensors`, names in `graph.json`; `read_pyg` makes a `torch_geometric` graph of them."""
     from safetensors.numpy import save_file
 
-    tensors = {
+    tensors: dict[str, np.ndarray] = {
         "edge_index": np.stack([graph.subject, graph.object]).astype(np.int64),
         "edge_type": graph.relation.astype(np.int64),
         "edge_weight": graph.weight.astype(np.float32),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -70,7 +71,7 @@ class KnowledgeGraph:
         edges = {len(c) for c in (self.subject, self.relation, self.object, self.weight, self.edge_source)}
         if len(nodes) != 1 or len(edges) != 1 or len(self.relations) != len(self.relation_sources):
             raise InvalidInputError("columns of one table have one length", received=f"nodes {sorted(nodes)}, edges {sorted(edges)}")
-        if any(a >= b for a, b in zip(self.ids, self.ids[1:], strict=False)):
+        if not all(map(operator.lt, self.ids, self.ids[1:])):
             raise InvalidInputError("node ids are sorted and unique", received="they are not")
         for name, column, end in (
             ("subject", self.subject, len(self.ids)),

@@ -2,7 +2,7 @@
 
 | of the graph | in RDF |
 |---|---|
-| node | the IRI of its id by the graph's prefixes; `rdf:type kgzsl:KIND` |
+| node | the IRI of its id by the graph's prefixes; its kind's class as `rdf:type` (`kgzsl:Concept`) |
 | label `dog, domestic dog` | `rdfs:label` as it is, `skos:prefLabel "dog"`, `skos:altLabel "domestic dog"` |
 | text | `skos:definition` |
 | relation | an `owl:ObjectProperty`, `kgzsl:ID` or the IRI of its own prefix, with label, symmetry and inverse |
@@ -16,16 +16,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
 from kgzsl.errors import require
 from kgzsl.graphs.graph import KnowledgeGraph
-
-if TYPE_CHECKING:
-    import pyoxigraph
+from kgzsl.sources.vocabulary import vocabulary
 
 #: Prefixes of the vocabularies that the triples use, beside the graph's own.
 STANDARD = {
@@ -35,9 +33,12 @@ STANDARD = {
     "skos": "http://www.w3.org/2004/02/skos/core#",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
-#: Left as they are when an id becomes an IRI; whatever else ASCII holds is percent-encoded.
-_ALLOWED = "!#$&'()*+,-./:;=?@_~"
-_PLAIN = re.compile(r"[\w!$&'()*+,./:;=?@~-]+", re.ASCII)
+#: What no IRI may hold (RFC 3987, `iunreserved` and its neighbours); it is percent-encoded.
+_FORBIDDEN = re.compile(
+    "[^A-Za-z0-9!#$%&'()*+,./:;=?@_~\\-\u00a0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef"
+    + "".join(f"{chr(plane << 16)}-{chr((plane << 16) + 0xFFFD)}" for plane in range(1, 14))
+    + "\U000e1000-\U000efffd]"
+)
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PREFIX = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
 
@@ -51,8 +52,7 @@ def iri(identifier: str, prefixes: Mapping[str, str]) -> str:
     """Return the IRI of a CURIE; characters that no IRI may hold are percent-encoded, and an id without a mapped prefix stays itself."""
     prefix, colon, local = identifier.partition(":")
     whole = prefixes[prefix] + local if colon and prefix in prefixes else identifier
-    if not _PLAIN.fullmatch(whole):
-        whole = "".join(c if c > "\x9f" else quote(c, safe=_ALLOWED + "%") for c in _STRAY_PERCENT.sub("%25", whole))
+    whole = _FORBIDDEN.sub(lambda m: quote(m.group()), _STRAY_PERCENT.sub("%25", whole))
     return whole if ":" in whole else f"urn:kgzsl:{whole}"
 
 
@@ -66,25 +66,27 @@ def count_triples(graph: KnowledgeGraph) -> int:
     return 3 * len(graph) + len(graph.subject) * (2 if any(r.id == "hypernym" for r in graph.relations) else 1)
 
 
-def triples(graph: KnowledgeGraph, *, weights: bool = False) -> Iterator[pyoxigraph.Triple]:
-    """Yield the triples of a graph, those of one node together, always in the same order.
+def triples(graph: KnowledgeGraph, *, weights: bool = False, quads: bool = False) -> Iterator[Any]:
+    """Yield the triples of a graph as `pyoxigraph.Triple`, those of one node together, always in the same order.
 
     Parameters
     ----------
     weights : also an `rdf:Statement` for each edge whose weight is not 1.
+    quads : yield `pyoxigraph.Quad`, of the default graph, which stores take.
     """
     ox: Any = require("pyoxigraph", "graphs")
+    triple, literal = ox.Quad if quads else ox.Triple, ox.Literal
     names = prefixes_of(graph)
     term = {f"{p}:{n}": ox.NamedNode(names[p] + n) for p, n in _TERMS}
     relations = [ox.NamedNode(relation_iri(r.id, names)) for r in graph.relations]
-    yield from _relations(graph, relations, term, names, ox)
-    kinds = {kind: ox.NamedNode(relation_iri(kind, names)) for kind in set(graph.kinds)}
+    yield from _relations(graph, relations, term, names, ox, triple)
+    known = vocabulary().kinds
+    kinds = {kind: ox.NamedNode(known[kind].iri if kind in known else relation_iri(kind, names)) for kind in set(graph.kinds)}
     nodes = [ox.NamedNode(iri(i, names)) for i in graph.ids]
     order = np.argsort(graph.subject, kind="stable")
     columns = [c[order].tolist() for c in (graph.relation, graph.object)]
     starts = np.searchsorted(graph.subject[order], np.arange(len(graph) + 1)).tolist()
     hypernym = next((i for i, r in enumerate(graph.relations) if r.id == "hypernym"), -1)
-    triple, literal = ox.Triple, ox.Literal
     for i, node in enumerate(nodes):
         yield triple(node, term["rdf:type"], kinds[graph.kinds[i]])
         label = graph.labels[i]
@@ -121,16 +123,16 @@ _TERMS = [
 
 
 def _relations(
-    graph: KnowledgeGraph, relations: list[Any], term: Mapping[str, Any], names: Mapping[str, str], ox: Any
-) -> Iterator[pyoxigraph.Triple]:
+    graph: KnowledgeGraph, relations: list[Any], term: Mapping[str, Any], names: Mapping[str, str], ox: Any, triple: Any
+) -> Iterator[Any]:
     for relation, node in zip(graph.relations, relations, strict=True):
-        yield ox.Triple(node, term["rdf:type"], term["owl:ObjectProperty"])
+        yield triple(node, term["rdf:type"], term["owl:ObjectProperty"])
         if relation.symmetric:
-            yield ox.Triple(node, term["rdf:type"], term["owl:SymmetricProperty"])
+            yield triple(node, term["rdf:type"], term["owl:SymmetricProperty"])
         if relation.label:
-            yield ox.Triple(node, term["rdfs:label"], ox.Literal(relation.label))
+            yield triple(node, term["rdfs:label"], ox.Literal(relation.label))
         if relation.inverse:
-            yield ox.Triple(node, term["owl:inverseOf"], ox.NamedNode(relation_iri(relation.inverse, names)))
+            yield triple(node, term["owl:inverseOf"], ox.NamedNode(relation_iri(relation.inverse, names)))
 
 
 def _number(weight: np.float32) -> str:

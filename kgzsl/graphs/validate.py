@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.sparse import csgraph, csr_matrix
 
 from kgzsl.errors import first_five
+from kgzsl.graphs.closure import steps
+from kgzsl.graphs.cycles import in_cycles, shortest_cycle
 from kgzsl.graphs.describe import TAXONOMIC
 from kgzsl.graphs.graph import KnowledgeGraph
 from kgzsl.sources.vocabulary import vocabulary
@@ -39,19 +40,18 @@ def check_graph(graph: KnowledgeGraph) -> Findings:
 
     Problems: repeated edges, self-loops, weights that are not finite and positive, nodes without a label, cycles in the taxonomy
     (one is named as a path), relations that neither the vocabulary nor a prefix explains, prefixes that the manifest does not map,
-    symmetric relations of which some edges are stated both ways and others once, counts that disagree with the tables.
+    symmetric relations stored in another way than the recipe says, counts that disagree with the tables. What the graph's recipe
+    asks to keep (`edges: {self_loops: keep}`, `{cycles: keep}`) is a note.
     """
-    problems = [
-        *_edge_problems(graph),
-        *_node_problems(graph),
-        *_cycle_problems(graph),
-        *_name_problems(graph),
-    ]
-    both, mixed = _symmetric(graph)
-    problems += mixed
+    asked = graph.manifest.get("recipe", {}).get("edges", {})
+    problems, notes = [*_edge_problems(graph), *_node_problems(graph), *_name_problems(graph)], _shared_labels(graph)
+    for found, allowed in ((_loops(graph), asked.get("self_loops") == "keep"), (_cycles(graph), asked.get("cycles") == "keep")):
+        (notes if allowed else problems).extend(found)
+    for sentence, wrong in _symmetric(graph, asked.get("symmetric", "as_stated")):
+        (problems if wrong else notes).append(sentence)
     if "counts" in graph.manifest and graph.manifest["counts"] != graph.counts():
         problems.append("the counts in the manifest are not those of the tables")
-    return Findings(tuple(problems), (*both, *_shared_labels(graph)))
+    return Findings(tuple(problems), tuple(notes))
 
 
 def _edge_problems(graph: KnowledgeGraph) -> list[str]:
@@ -60,13 +60,16 @@ def _edge_problems(graph: KnowledgeGraph) -> list[str]:
     same = np.logical_and.reduce([c[order][1:] == c[order][:-1] for c in (graph.subject, graph.relation, graph.object)])
     if repeated := int(same.sum()):
         problems.append(f"{repeated:,} edges are stated more than once")
-    if loops := graph.subject[graph.subject == graph.object].tolist():
-        problems.append(f"{len(loops):,} edges from a node to itself: {first_five(graph.ids[i] for i in loops)}")
     wrong = np.flatnonzero(~np.isfinite(graph.weight) | (graph.weight <= 0))
     if len(wrong):
         named = first_five(f"{_edge(graph, e)} ({graph.weight[e]:g})" for e in wrong.tolist())
         problems.append(f"{len(wrong):,} weights are not finite and positive: {named}")
     return problems
+
+
+def _loops(graph: KnowledgeGraph) -> list[str]:
+    loops = graph.subject[graph.subject == graph.object].tolist()
+    return [f"{len(loops):,} edges from a node to itself: {first_five(graph.ids[i] for i in loops)}"] if loops else []
 
 
 def _edge(graph: KnowledgeGraph, edge: int) -> str:
@@ -78,36 +81,22 @@ def _node_problems(graph: KnowledgeGraph) -> list[str]:
     return [f"{len(nameless):,} nodes have no label: {first_five(nameless)}"] if nameless else []
 
 
-def _cycle_problems(graph: KnowledgeGraph) -> list[str]:
-    n = len(graph)
+def _cycles(graph: KnowledgeGraph) -> list[str]:
     codes = [i for i, r in enumerate(graph.relations) if r.id in TAXONOMIC]
-    chosen = np.isin(graph.relation, codes) & (graph.subject != graph.object)
-    links = csr_matrix((np.ones(int(chosen.sum()), dtype=np.int8), (graph.subject[chosen], graph.object[chosen])), shape=(n, n))
-    _, member = csgraph.connected_components(links, directed=True, connection="strong")
-    inside = np.flatnonzero(np.bincount(member, minlength=1)[member] > 1)
-    if not len(inside):
+    chosen = np.isin(graph.relation, codes)
+    subject, obj = graph.subject[chosen], graph.object[chosen]
+    inside = in_cycles(subject, obj, len(graph)).tolist()
+    if not inside:
         return []
-    path = " → ".join(graph.ids[i] for i in _cycle(links, int(inside[0])))
-    return [f"{len(inside):,} nodes are their own ancestor: {first_five(graph.ids[i] for i in inside.tolist())}; a cycle: {path}"]
-
-
-def _cycle(links: csr_matrix, start: int) -> list[int]:
-    """Return a shortest cycle through a node that is on one, the node first and last."""
-    order, before = csgraph.breadth_first_order(links, start, directed=True, return_predecessors=True)
-    closing = links.tocsc()[:, [start]].indices
-    last = next(int(v) for v in order if v in set(closing.tolist()))
-    path = [start, last]
-    while path[-1] != start:
-        path.append(int(before[path[-1]]))
-    return path[::-1]
+    path = " → ".join(graph.ids[i] for i in shortest_cycle(subject, obj, len(graph), inside[0]))
+    return [f"{len(inside):,} nodes are their own ancestor: {first_five(graph.ids[i] for i in inside)}; a cycle: {path}"]
 
 
 def _name_problems(graph: KnowledgeGraph) -> list[str]:
     """Relations and prefixes that nothing explains; a whole IRI explains itself."""
     problems = []
-    known = vocabulary().relations
-    explained = set(known) | {r.inverse for r in known.values()}
-    if unknown := [r.id for r in graph.relations if ":" not in r.id and r.id not in explained]:
+    explained = vocabulary().relations.keys() | vocabulary().inverses.keys()
+    if unknown := [r.id for r in graph.relations if ":" not in r.id and steps(r.id)[0] not in explained]:
         problems.append(f"{len(unknown):,} relations are not in the vocabulary and have no prefix of their own: {first_five(unknown)}")
     ids = pa.array([*graph.ids, *(r.id for r in graph.relations if ":" in r.id)], pa.string())
     ids = ids.filter(pc.invert(pc.match_substring(ids, "://")))
@@ -119,9 +108,9 @@ def _name_problems(graph: KnowledgeGraph) -> list[str]:
     return problems
 
 
-def _symmetric(graph: KnowledgeGraph) -> tuple[list[str], list[str]]:
-    """Return notes on symmetric relations whose edges all stand in both directions, and problems of those where only some do."""
-    both, mixed = [], []
+def _symmetric(graph: KnowledgeGraph, policy: str) -> list[tuple[str, bool]]:
+    """Say how the edges of each symmetric relation are stored, and whether that breaks the recipe's policy."""
+    said = []
     n = np.int64(len(graph))
     for code, relation in enumerate(graph.relations):
         if not relation.symmetric:
@@ -129,13 +118,12 @@ def _symmetric(graph: KnowledgeGraph) -> tuple[list[str], list[str]]:
         chosen = (graph.relation == code) & (graph.subject != graph.object)
         subject, obj = graph.subject[chosen], graph.object[chosen]
         twice = int(np.isin(subject * n + obj, obj * n + subject).sum())
-        if twice == len(subject) and twice:
-            both.append(f"symmetric relation {relation.id}: all {twice // 2:,} pairs are stated in both directions")
-        elif twice:
-            mixed.append(
-                f"symmetric relation {relation.id}: {twice // 2:,} pairs are stated in both directions, {len(subject) - twice:,} in one"
-            )
-    return both, mixed
+        once = len(subject) - twice
+        wrong = (policy == "once" and twice > 0) or (policy == "both" and once > 0)
+        if twice or wrong:
+            sentence = f"symmetric relation {relation.id}: {twice // 2:,} pairs are stated in both directions, {once:,} in one"
+            said.append((sentence + (f"; the recipe says {policy}" if wrong else ""), wrong))
+    return said
 
 
 def _shared_labels(graph: KnowledgeGraph) -> list[str]:

@@ -3,6 +3,7 @@
 from kgzsl.registry import Resolver
 from kgzsl.sources.attributes import Attributes
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
+from kgzsl.sources.class_links import ClassLinks
 from kgzsl.sources.compositions import Compositions
 from kgzsl.sources.conceptnet import ConceptNet
 from kgzsl.sources.owl import Owl
@@ -17,6 +18,7 @@ readers: Resolver[Reader] = Resolver(
     Reader,  # type: ignore[type-abstract]
     [
         Attributes,
+        ClassLinks,
         Compositions,
         ConceptNet,
         ConceptTexts,
@@ -28,6 +30,7 @@ readers: Resolver[Reader] = Resolver(
 
 __all__ = [
     "Attributes",
+    "ClassLinks",
     "Compositions",
     "ConceptNet",
     "ConceptTexts",

@@ -71,11 +71,10 @@ class Terms:
         bare = pc.binary_join_element_wise(f"{self.prefix}:", out, "") if self.prefix else pa.nulls(len(out), pa.string())
         return pc.if_else(whole, out, pc.if_else(pc.equal(out, ""), pa.scalar(None, pa.string()), bare))
 
-    def used(self, ids: Iterable[str]) -> dict[str, str]:
+    def used(self, ids: pa.StringArray) -> dict[str, str]:
         """Return the prefixes that begin an id, with their IRIs, without those of `kgzsl.ids.PREFIXES`."""
-        column = pa.array(ids, pa.string())
         extra = {p: iri for p, iri in self.known.items() if p not in PREFIXES} | {TEXT: "urn:text:"}
-        return {p: iri for p, iri in sorted(extra.items()) if pc.any(pc.starts_with(column, f"{p}:")).as_py()}
+        return {p: iri for p, iri in sorted(extra.items()) if pc.any(pc.starts_with(ids, f"{p}:")).as_py()}
 
 
 def blank(names: pa.StringArray) -> np.ndarray:

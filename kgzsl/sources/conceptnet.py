@@ -1,11 +1,11 @@
-"""ConceptNet's assertions dump (`conceptnet-assertions-5.7.0.csv`, gzipped or not), read in one pass in constant memory."""
+"""ConceptNet's assertions dump (`conceptnet-assertions-5.7.0.csv`, gzipped or not): one pass, and memory for what is kept."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,7 +17,8 @@ from kgzsl.artifacts import sha256_file
 from kgzsl.engines import Engine, open_engine
 from kgzsl.errors import InvalidInputError, KgzslError, SourceError, UnknownNameError
 from kgzsl.ids import curies, positions, read_ids
-from kgzsl.sources._assertions import IDS, KEPT, REASONS, UNSTATED, WRONG, Filter, assertions, batches, problem
+from kgzsl.sources._assertion_columns import Edges, collect
+from kgzsl.sources._assertions import REMEDY, UNSTATED, Filter, problem
 from kgzsl.sources._lines import check_body, check_head, first_bad
 from kgzsl.sources._synonyms import representatives
 from kgzsl.sources._terms import joined, relation_label, words
@@ -29,7 +30,6 @@ DBPEDIA = ("capital", "field", "genre", "genus", "influencedBy", "knownFor", "la
 PARTS_OF_SPEECH = ("n", "v", "a", "s", "r", UNSTATED)
 SYNONYM = "Synonym"
 _NAMES = 20
-_REMEDY = "the file must be the assertions dump as published; get it again"
 
 
 class ConceptNet(Reader):
@@ -47,7 +47,7 @@ class ConceptNet(Reader):
     external_urls : `keep` makes the URLs of `ExternalURL` nodes of the kind `external`, `drop` leaves them out.
     synonyms : `merge` makes the connected components of `Synonym` one node each: that of the highest degree, of equal ones the
         first. Its label names the twenty of highest degree. Of components with classes of `around`, see `kgzsl.sources._synonyms`.
-    around : ids, or the path of a class list, of whose neighbourhood the statements are kept, none = all.
+    around : ids, or the path of a class list from the dump's folder, of whose neighbourhood the statements are kept, none = all.
     hops : how far the neighbourhood goes, in both directions of edges.
     surface_texts : of how many assertions, the heaviest first, the sentence is kept as the text of its start.
     version : for the manifest; the dump does not state it.
@@ -127,23 +127,23 @@ class ConceptNet(Reader):
         SourceError : not the dump, or one that is cut, damaged or edited: columns, UTF-8, JSON or a weight that is not a
             positive number; the line is named.
         """
-        check_head(path, "the assertions dump", _REMEDY)
+        check_head(path, "the assertions dump", REMEDY)
         engine = engine or open_engine()
         with ThreadPoolExecutor(1) as pool:  # both let go of the interpreter, so they run beside the engine
             body = pool.submit(check_body, path, engine.name != "duckdb")
             digest = pool.submit(sha256_file, path)
             try:
-                found = _collect(engine, path, self.filter)
+                found = collect(engine, path, self.filter)
             except KgzslError:
                 raise
             except Exception as error:
                 body.result()
-                first_bad(path, problem, _REMEDY)
-                raise SourceError("the assertions dump can be read", received=f"{path}: {str(error)[:300]}", remedy=_REMEDY) from error
+                first_bad(path, problem, REMEDY)
+                raise SourceError("the assertions dump can be read", received=f"{path}: {str(error)[:300]}", remedy=REMEDY) from error
             body.result()
         ids, edges, dropped = found.ids, found.edges, found.dropped
         classes = np.zeros(len(ids), dtype=bool)
-        if wanted := read_ids(self.around) if isinstance(self.around, str) else curies(self.around):
+        if wanted := read_ids(str(path.parent / self.around)) if isinstance(self.around, str) else curies(self.around):
             classes[positions(wanted, ids.to_pylist(), f"{path.name} after filtering")] = True
         labels = _labels(ids)
         if self.merge:
@@ -159,7 +159,7 @@ class ConceptNet(Reader):
         used[edges.start], used[edges.end], used[classes] = True, True, True
         relations, code, flip = _relations(found.names, edges.relation)
         texts = _texts(edges, self.surface_texts, len(ids))
-        place = np.cumsum(used) - 1
+        place = (np.cumsum(used) - 1).astype(np.int32)
         subject, target = (np.where(flip, b, a) for a, b in ((edges.start, edges.end), (edges.end, edges.start)))
         columns = place[subject], code, place[target], edges.weight
         order = np.lexsort(columns[::-1])
@@ -171,9 +171,9 @@ class ConceptNet(Reader):
             labels=labels.filter(keep),
             texts=texts.filter(keep),
             relations=relations,
-            subject=columns[0][order].astype(np.int32),
-            relation=columns[1][order].astype(np.int32),
-            object=columns[2][order].astype(np.int32),
+            subject=columns[0][order],
+            relation=columns[1][order],
+            object=columns[2][order],
             weight=columns[3][order],
             info=SourceInfo(self.name, self.version, found.licence, {path.name: digest.result()}),
             dropped={reason: n for reason, n in dropped.items() if n},
@@ -181,114 +181,12 @@ class ConceptNet(Reader):
         )
 
 
-@dataclass(frozen=True)
-class _Edges:
-    """Kept assertions in ConceptNet's direction: positions of nodes and of relation names, weights, sentences; `[edges]`."""
-
-    start: np.ndarray
-    relation: np.ndarray
-    end: np.ndarray
-    weight: np.ndarray
-    text: pa.StringArray
-
-    def where(self, keep: np.ndarray) -> _Edges:
-        return _Edges(self.start[keep], self.relation[keep], self.end[keep], self.weight[keep], self.text.filter(pa.array(keep)))
-
-    def near(self, classes: np.ndarray, hops: int, dropped: Counter[str]) -> _Edges:
-        """Return the edges between nodes at most `hops` edges, in either direction, from `classes`."""
-        reached = classes.copy()
-        for _ in range(hops):
-            new = reached.copy()
-            new[self.end[reached[self.start]]] = True
-            new[self.start[reached[self.end]]] = True
-            if (new == reached).all():
-                break
-            reached = new
-        inside = reached[self.start] & reached[self.end]
-        dropped["beyond the neighbourhood"] = int((~inside).sum())
-        return self.where(inside)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What one pass brings: sorted ids, names of relations, edges, counts of what was left out, licences with counts."""
-
-    ids: pa.StringArray
-    names: list[str]
-    edges: _Edges
-    dropped: Counter[str]
-    licence: str
-
-
-class _Growing:
-    """A column of strings that grows batch by batch; it holds every distinct string about once."""
-
-    def __init__(self) -> None:
-        self._chunks: list[pa.DictionaryArray] = []
-        self._held, self._limit = 0, 4_000_000
-
-    def add(self, strings: pa.StringArray) -> None:
-        self._chunks.append(strings.dictionary_encode())
-        self._held += len(self._chunks[-1].dictionary)
-        if self._held > self._limit:
-            self._chunks = pa.chunked_array(self._chunks).unify_dictionaries().chunks
-            self._held = len(self._chunks[-1].dictionary)
-            self._limit = 2 * self._held + 4_000_000
-
-    def sorted(self) -> tuple[pa.StringArray, list[np.ndarray]]:
-        """Return the distinct strings in order, and positions among them for every batch."""
-        if not self._chunks:
-            return pa.array([], pa.string()), []
-        chunks = pa.chunked_array(self._chunks).unify_dictionaries().chunks
-        order = pc.array_sort_indices(chunks[-1].dictionary)
-        rank = np.empty(len(order), dtype=np.int32)
-        rank[np.asarray(order)] = np.arange(len(order), dtype=np.int32)
-        return chunks[-1].dictionary.take(order), [rank[np.asarray(c.indices)] for c in chunks]
-
-
-def _collect(engine: Engine, path: Path, wanted: Filter) -> _Found:
-    fates = np.zeros(WRONG + 1, dtype=np.int64)
-    ends, names, licences = _Growing(), _Growing(), Counter[str]()
-    weights: list[np.ndarray] = []
-    texts: list[pa.StringArray] = []
-    for batch in batches(engine, assertions(engine, path, wanted)):
-        fates += np.bincount(batch["fate"].to_numpy(zero_copy_only=False), minlength=WRONG + 1)
-        kept = batch.filter(pc.equal(batch["fate"], KEPT))
-        if len(kept):
-            ends.add(pa.concat_arrays([kept["start"].cast(pa.string()), kept["end"].cast(pa.string())]))
-            names.add(kept["relation"].cast(pa.string()))
-            with np.errstate(over="ignore"):  # what is beyond float32 is refused below
-                weights.append(kept["weight"].to_numpy(zero_copy_only=False).astype(np.float32))
-            texts.append(kept["text"].cast(pa.string()) if wanted.texts else pa.nulls(len(kept), pa.string()))
-            for value in pc.value_counts(kept["licence"]).to_pylist():
-                licences[value["values"] or "not stated"] += value["counts"]
-    ids, places = ends.sorted()
-    known, codes = names.sorted()
-    weight = np.concatenate([np.zeros(0, dtype=np.float32), *weights])
-    sound = pc.all(pc.match_substring_regex(ids, IDS)).as_py() is not False and not any(" " in n or not n for n in known.to_pylist())
-    if fates[WRONG] or not sound or not (np.isfinite(weight) & (weight > 0)).all():
-        first_bad(path, problem, _REMEDY)
-        raise SourceError("every line of the assertions dump is as documented", received=f"{path}: one is not", remedy=_REMEDY)
-    none = np.zeros(0, dtype=np.int32)
-    edges = _Edges(
-        start=np.concatenate([none, *(p[: len(p) // 2] for p in places)]),
-        relation=np.concatenate([none, *codes]),
-        end=np.concatenate([none, *(p[len(p) // 2 :] for p in places)]),
-        weight=weight,
-        text=pa.concat_arrays([pa.nulls(0, pa.string()), *texts]),
-    )
-    licence = ", ".join(f"{name} ({n:,})" for name, n in sorted(licences.items()))
-    return _Found(ids, known.to_pylist(), edges, Counter(dict(zip(REASONS, fates.tolist(), strict=False))), licence)
-
-
 def _labels(ids: pa.StringArray) -> pa.StringArray:
     """The words of concepts, without their sense; a URL as it is."""
     return pc.if_else(pc.match_substring(ids, "://"), ids, words(pc.replace_substring_regex(ids, r"^([^:]*:[^/]+)/.*$", r"\1")))
 
 
-def _merged(
-    edges: _Edges, labels: pa.StringArray, classes: np.ndarray, synonym: int, dropped: Counter[str]
-) -> tuple[_Edges, pa.StringArray]:
+def _merged(edges: Edges, labels: pa.StringArray, classes: np.ndarray, synonym: int, dropped: Counter[str]) -> tuple[Edges, pa.StringArray]:
     """Return the edges and labels of nodes that stand for all their synonyms."""
     nodes = len(labels)
     pairs = edges.where(edges.relation == synonym)
@@ -315,10 +213,10 @@ def _relations(names: list[str], codes: np.ndarray) -> tuple[tuple[Relation, ...
     return relations, index[codes], flip[codes]
 
 
-def _texts(edges: _Edges, count: int, nodes: int) -> pa.StringArray:
+def _texts(edges: Edges, count: int, nodes: int) -> pa.StringArray:
     """Return for every node the sentences of its `count` heaviest assertions, without their marks; else empty, `[nodes]`."""
-    said = np.flatnonzero(np.asarray(pc.is_valid(edges.text)))
-    if not count or not len(said):
+    said = np.flatnonzero(np.asarray(pc.is_valid(edges.text)) & (count > 0))
+    if not len(said):
         return pa.array(np.full(nodes, ""), pa.string())
     text = pc.replace_substring_regex(edges.text.take(pa.array(said)), r"^\*+|\[\[|\]\]", "")
     alphabet = np.asarray(pc.rank(text, tiebreaker="dense")).astype(np.int64)

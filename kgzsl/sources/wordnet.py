@@ -6,7 +6,7 @@ offset is the byte position of its line, which is why ids of one version mean no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,24 +19,6 @@ from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
 from kgzsl.sources.vocabulary import vocabulary
 from kgzsl.sources.wndb import LETTERS, Synsets, read_synsets
 
-
-class _Pointers(Mapping[str, Relation]):
-    """`vocabulary().wordnet`, read at first use: importing a reader needs no Turtle parser."""
-
-    def __getitem__(self, symbol: str) -> Relation:
-        return vocabulary().wordnet[symbol]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(vocabulary().wordnet)
-
-    def __len__(self) -> int:
-        return len(vocabulary().wordnet)
-
-
-#: Pointer symbol → relation, read from the synset that carries the pointer (subject) to its target (object); the ontology says
-#: which. Symbols that state the same fact from the other end (`~`, `#p`, `-c` …) are left out, so that no fact stands twice.
-POINTERS: Mapping[str, Relation] = _Pointers()
-_OTHER_END = {"~", "~i", "#p", "#m", "#s", "-c", "-r", "-u"}
 PARTS_OF_SPEECH = tuple(LETTERS)
 _LICENCE = "WordNet 3.0 licence, Princeton University"
 
@@ -47,7 +29,7 @@ class WordNet(Reader):
     Parameters
     ----------
     parts_of_speech : which files to read, of noun, verb, adj, adv.
-    relations : which relations to keep (see `POINTERS`); none = all.
+    relations : which relations to keep, of those of the vocabulary that have a pointer symbol; none = all.
     version : the version that the files must have. ImageNet's ids need 3.0.
     examples : keep the quoted examples of the glosses in the texts.
 
@@ -67,7 +49,8 @@ class WordNet(Reader):
         examples: bool = False,
     ) -> None:
         self.parts_of_speech = tuple(p for p in PARTS_OF_SPEECH if p in parts_of_speech)
-        known = {r.id for r in POINTERS.values()}
+        pointers = vocabulary().wordnet
+        known = {r.id for r in pointers.values()}
         unknown = sorted({*parts_of_speech} - {*PARTS_OF_SPEECH}) + sorted({*relations} - known)
         if unknown or not parts_of_speech:
             raise InvalidInputError(
@@ -75,7 +58,7 @@ class WordNet(Reader):
                 received=", ".join(map(str, unknown)) or "no part of speech",
                 remedy=f"choose from: {', '.join(PARTS_OF_SPEECH)}; {', '.join(sorted(known))}",
             )
-        self.relations = tuple(sorted({r for r in POINTERS.values() if not relations or r.id in relations}))
+        self.relations = tuple(sorted({r for r in pointers.values() if not relations or r.id in relations}))
         self.version, self.examples = version, examples
 
     def read(self, path: Path, engine: object = None) -> Statements:
@@ -91,8 +74,9 @@ class WordNet(Reader):
         SourceError : another version, a truncated, foreign or wrongly encoded file; the line is named.
         """
         place = {r.id: i for i, r in enumerate(self.relations)}
-        # Symbols that are known but not wanted have negative numbers.
-        symbols = dict.fromkeys(_OTHER_END, -1) | {symbol: place.get(r.id, -1) for symbol, r in POINTERS.items()}
+        # Symbols that are known but not wanted have negative numbers; those of inverses state what the other end states too.
+        known = vocabulary()
+        symbols = dict.fromkeys(known.wordnet_inverses, -1) | {symbol: place.get(r.id, -1) for symbol, r in known.wordnet.items()}
         read = {
             part: read_synsets(path / f"data.{part}", part, self.version, symbols, examples=self.examples) for part in self.parts_of_speech
         }

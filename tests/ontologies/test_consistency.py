@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from kgzsl.sources.vocabulary import FOLDER
+from kgzsl.sources import readers
+from kgzsl.sources.vocabulary import FOLDER, vocabulary
 
 owlready2 = pytest.importorskip("owlready2")
 pyoxigraph = pytest.importorskip("pyoxigraph")
@@ -73,6 +74,23 @@ def test_classes_that_cannot_have_members_are_found() -> None:
 def test_a_pair_is_one_state_and_one_object(addition: str) -> None:
     with pytest.raises(owlready2.OwlReadyInconsistentOntologyError):
         world(addition)
+
+
+def test_the_reader_of_compositions_keeps_to_the_schema(tmp_path: Path) -> None:
+    """From kinds, has_state and has_object alone, the reasoner finds the edges `composes` that the reader states."""
+    (tmp_path / "train_pairs.txt").write_text("old dog\nold cat\nsliced apple\nsliced orange\norange cat\n")
+    read = readers.make("compositions", {"prefix": "list"}).read(tmp_path)
+    names = [f"<https://w3id.org/kgzsl/list#{i.partition(':')[2]}>" for i in read.ids.to_pylist()]
+    kinds = [vocabulary().kinds[kind].iri for kind in read.kinds.to_pylist()]
+    relations = [read.relations[r].id for r in read.relation.tolist()]
+    triples = list(zip(read.subject.tolist(), relations, read.object.tolist(), strict=True))
+    stated = {(names[s], names[o]) for s, relation, o in triples if relation == "composes"}
+    lines = [f"{name} a <{kind}> ." for name, kind in zip(names, kinds, strict=True)]
+    lines += [f"{names[s]} kgzsl:{relation} {names[o]} ." for s, relation, o in triples if relation != "composes"]
+    found = world("\n".join([*lines, f"[] a owl:AllDifferent ; owl:distinctMembers ( {' '.join(names)} ) ."]))
+    inferred = {(f"<{s.iri}>", f"<{o.iri}>") for s, o in found[KGZSL + "composes"].get_relations()}
+    assert len(stated) == 5
+    assert {pair for pair in inferred if "/list#" in pair[0]} == stated
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,14 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import yaml
+from scipy.sparse import coo_matrix, csgraph
 
 from kgzsl import data
+from kgzsl.graphs import KnowledgeGraph, compile_graph
+from kgzsl.graphs.recipe import SHIPPED
 from kgzsl.ids import PREFIXES
 from kgzsl.sources import Statements, readers
 from kgzsl.sources.prefixes import benchmark_iri
@@ -185,3 +190,42 @@ def test_the_hierarchy_does_not_turn_wordnets_round() -> None:
     pairs = [(rows[t], rows[a]) for t in rows for a in above(t) if a in rows]
     assert not [(a, b) for a, b in pairs if a in ancestors(b)]
     assert sum(b in ancestors(a) for a, b in pairs) > 60  # WordNet has most of these steps too
+
+
+def edges(graph: KnowledgeGraph) -> set[tuple[str, str, str]]:
+    names = np.asarray(graph.ids, dtype=object), np.asarray([r.id for r in graph.relations], dtype=object)
+    return set(zip(names[0][graph.subject], names[1][graph.relation], names[0][graph.object], strict=True))
+
+
+def test_the_shipped_recipe_leads_from_attributes_to_synsets() -> None:
+    graph = compile_graph("visual-attributes")
+    assert edges(graph) >= {
+        ("cub:has_wing_color.blue", "hypernym", "cub:has_wing_color"),
+        ("cub:has_wing_color.blue", "hypernym", "va:blue"),
+        ("cub:has_wing_color", "va:of_part", "va:wing"),
+        ("va:blue", "hypernym", "wn30:n04968895"),
+        ("va:blue", "similar", "wn30:a00370869"),
+        ("wn30:n04968895", "hypernym", "wn30:n04959672"),
+        ("va:head", "part_meronym", "va:bill"),
+        ("awa:ocean", "va:of_place", "va:ocean"),
+        ("awa:insects", "va:of_food", "va:insect"),
+        ("cub:has_shape.owl-like", "related", "wn30:n01621127"),
+    }
+    n = len(graph)
+    parts, _ = csgraph.connected_components(coo_matrix((np.ones(len(graph.subject)), (graph.subject, graph.object)), shape=(n, n)))
+    assert parts == 1
+    counts = {prefix: sum(i.startswith(f"{prefix}:") for i in graph.ids) for prefix in ("awa", "cub")}
+    assert counts == {"awa": 85, "cub": 312 + 28}
+
+
+@pytest.mark.data
+def test_an_attribute_table_joins_the_hierarchy_by_its_ids(tmp_path: Path) -> None:
+    content = yaml.safe_load((SHIPPED / "visual-attributes.yaml").read_text())
+    content["sources"][1]["path"] = str(FOLDER / "visual-attributes.ttl")
+    content["sources"].append({"reader": "attributes", "benchmark": "cub", "settings": {"layout": "cub", "threshold": "mean"}})
+    recipe = tmp_path / "birds-with-attributes.yaml"
+    recipe.write_text(yaml.safe_dump(content))
+    graph = compile_graph(recipe)
+    birds = {s for s, relation, _ in edges(graph) if relation == "has_attribute"}
+    assert len(birds) == 200
+    assert sum(i.startswith("cub:") for i in graph.ids) == 200 + 312 + 28  # no attribute or group stands twice

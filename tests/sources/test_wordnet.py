@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from kgzsl import data
 from kgzsl.errors import InvalidInputError, MissingDataError, SourceError, UnknownNameError
 from kgzsl.sources import Statements, readers
+from kgzsl.sources.vocabulary import vocabulary
 from kgzsl.sources.wndb import LETTERS, read_synsets
-from kgzsl.sources.wordnet import POINTERS
 from kgzsl.testing.graphs import HEADER, SYNSETS, write_wordnet
 
+POINTERS = vocabulary().wordnet
 SYMBOLS = [*POINTERS, "~", "~i", "#p", "#m", "#s", "-c", "-r", "-u"]
 _SYMBOL = f"(?:{'|'.join(map(re.escape, SYMBOLS))})"
 LINE = re.compile(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kgzsl.artifacts import atomic_file
+from kgzsl.browser import print_page
 from kgzsl.errors import InvalidInputError, UnknownNameError
 from kgzsl.graphs.describe import TAXONOMIC
 from kgzsl.graphs.graph import KnowledgeGraph
@@ -33,7 +34,7 @@ _HUES = (
 )
 _SLATE = ("#64748b", "#94a3b8")
 _MARGIN = 28.0
-_SUFFIXES = (".svg", ".html")
+SUFFIXES = (".svg", ".html", ".png")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -43,17 +44,21 @@ class Picture:
 
     Attributes
     ----------
-    node : id of the node in the middle.
+    node, title : id and name of the node in the middle.
     svg : the drawing, a document of its own; the same graph and settings give the same text.
+    page : the same as an HTML page, with the edges in a table.
+    size : width and height in pixels.
     edges : what is shown: (subject, relation, object) by id.
     hidden : how many neighbours of the focus are counted but not drawn.
     """
 
     node: str
+    title: str
     svg: str
+    page: str
+    size: tuple[int, int]
     edges: tuple[tuple[str, str, str], ...]
     hidden: int
-    page: str
 
 
 def draw(graph: KnowledgeGraph, node: str, *, hops: int = 2, top: int = 12) -> Picture:
@@ -91,21 +96,35 @@ def draw(graph: KnowledgeGraph, node: str, *, hops: int = 2, top: int = 12) -> P
     svg = _render("picture.svg.j2", n=_number, title=title, description=description, **values)
     rows = [(r, *(_named(graph, e) for e in (s, o))) for s, r, o in shown]
     page = _render("picture.html.j2", title=title, svg=svg[svg.index("<svg") :], rows=rows, description=description)
-    return Picture(graph.ids[focus], svg, shown, _hidden(chosen), page)
+    return Picture(graph.ids[focus], title, svg, page, (round(w), round(h)), shown, _hidden(chosen))
 
 
 def save_picture(picture: Picture, out: str | os.PathLike[str]) -> None:
-    """Write a picture as `.svg`, or as an `.html` page with a table of the edges; a file that is there is replaced.
+    """Write a picture as `.svg`, as an `.html` page with a table of the edges, or as `.png`; a file that is there is replaced.
 
     Raises
     ------
-    InvalidInputError : another suffix.
+    InvalidInputError : another suffix, or a folder that cannot be written.
+    MissingDataError : a PNG, and there is no browser to draw it.
     """
     path = Path(out)
-    if path.suffix.lower() not in _SUFFIXES:
-        raise InvalidInputError("a picture is an .svg or .html file", received=path.name, remedy="end its name so")
+    suffix = check_suffix(path)
     with atomic_file(path) as temporary:
-        temporary.write_text(picture.svg if path.suffix.lower() == ".svg" else picture.page, encoding="utf-8", newline="\n")
+        if suffix == ".png":
+            w, h = picture.size
+            page = f'<!doctype html><meta charset="utf-8"><body style="margin:0">{picture.svg}'
+            options = [f"--window-size={w},{h}", "--force-device-scale-factor=2", "--hide-scrollbars"]
+            print_page(page, temporary, what="PNG", options=options, instead="write .svg")
+            return
+        temporary.write_text(picture.svg if suffix == ".svg" else picture.page, encoding="utf-8", newline="\n")
+
+
+def check_suffix(out: Path) -> str:
+    """Return the suffix of a picture's file; raise InvalidInputError for one that is none, before any work."""
+    suffix = out.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InvalidInputError("a picture is an .svg, .html or .png file", received=out.name, remedy="end its name so")
+    return suffix
 
 
 def find_node(graph: KnowledgeGraph, text: str) -> str:
@@ -162,8 +181,8 @@ def _shown(graph: KnowledgeGraph, chosen: Neighbourhood) -> Iterator[tuple[str, 
             yield edge(owner, item)
             yield from walk(item.node, item.items)
 
-    for child, parent, relation in chosen.above:
-        yield graph.ids[child], graph.relations[relation].id, graph.ids[parent]
+    for child, parent, relation, outward in chosen.above:
+        yield edge(child, Item(parent, relation, outward, 1.0))
     yield from walk(chosen.focus, chosen.below)
     for group in (*chosen.left, *chosen.right):
         yield from walk(chosen.focus if group.anchor is None else group.anchor, group.items)
@@ -256,8 +275,10 @@ def _legend(
     count_said = "edge" if len(shown) == 1 else "edges"
     notes.append(
         f"{graph.name}: {len(graph):,} nodes, {len(graph.subject):,} edges, digest {graph.digest[:12]}  ·  {len(shown):,} {count_said}"
-        f" within {hops} hop{'s' if hops > 1 else ''}  ·  +n = n more not shown"
+        f" within {hops} hop{'s' if hops > 1 else ''}"
     )
+    if any(text.strip().startswith("+") for m in scene.marks for t in m.texts for _, text in t.parts):
+        notes.append("+n: n more that are not drawn")
     for note in notes:
         y += 6
         for line in wrap(note, 12, room, 3):
