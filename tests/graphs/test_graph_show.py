@@ -304,3 +304,11 @@ def test_a_browser_draws_a_png(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with image.open(tmp_path / "lion.png") as opened:
         assert opened.size == (2 * picture.size[0], 2 * picture.size[1])
         assert len(opened.convert("RGB").getcolors(1 << 20)) > 50
+
+
+def test_inferred_hypernyms_are_part_of_the_hierarchy() -> None:
+    base = graph_of(3, [(1, 0), (2, 1)], relation="inferred_hypernym")
+    graph = replace(base, relations=(Relation("inferred_hypernym", "is inferred to be a kind of", False, "inferred_hyponym"),))
+    chosen = choose(graph, 1, 2, 12)
+    assert chosen.levels == {1: 0, 0: 1} and [i.node for i in chosen.below] == [2] and not chosen.right
+    assert 'class="line t0 dot"' in draw(graph, "t:001").svg

@@ -15,7 +15,7 @@ from kgzsl.browser import print_page
 from kgzsl.errors import InvalidInputError, UnknownNameError
 from kgzsl.graphs.describe import TAXONOMIC
 from kgzsl.graphs.graph import KnowledgeGraph
-from kgzsl.graphs.picture.choose import Group, Item, Neighbourhood, choose
+from kgzsl.graphs.picture.choose import INVERSES, Group, Item, Neighbourhood, choose
 from kgzsl.graphs.picture.layout import lay_out
 from kgzsl.graphs.picture.scene import Line, Mark, Scene, Text, clip, width, wrap
 from kgzsl.ids import curie
@@ -203,10 +203,9 @@ def _styles(graph: KnowledgeGraph, chosen: Neighbourhood) -> tuple[dict[int, str
             for inner in item.items:
                 order.setdefault(inner.relation)
     styles, colours = {}, [("t0", *_SLATE)]
-    inverses = {r.inverse for r in graph.relations if r.id in TAXONOMIC} | {"hyponym", "instance_hyponym"}
     for code, relation in enumerate(graph.relations):
-        if relation.id in TAXONOMIC or relation.id in inverses:
-            styles[code] = "t0 dash" if relation.id.startswith("instance") else "t0"
+        if relation.id in TAXONOMIC or relation.id in INVERSES:
+            styles[code] = {"instance": "t0 dash", "inferred": "t0 dot"}.get(relation.id.split("_")[0], "t0")
     others = [code for code in order if code not in styles]
     for place, code in enumerate(others):
         hue = place % len(_HUES)
