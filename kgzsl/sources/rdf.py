@@ -115,7 +115,11 @@ def _parse(stream: Stream, syntax: str, options: Mapping[str, Any], path: Path, 
     sink = _Columns()
     try:
         parser = oxigraph.parse(stream, kind, **options)
-        statements = map(operator.attrgetter("triple"), parser) if kind.supports_datasets else parser
+        statements: Iterable[Any] = parser
+        if syntax == "n3":  # what stands in a formula { … } is not asserted
+            statements = (quad.triple for quad in parser if isinstance(quad.graph_name, oxigraph.DefaultGraph))
+        elif kind.supports_datasets:
+            statements = map(operator.attrgetter("triple"), parser)
         oxigraph.serialize(statements, sink, oxigraph.RdfFormat.N_TRIPLES)
         prefixes = dict(parser.prefixes)
     except (KgzslError, MemoryError):
@@ -172,6 +176,8 @@ def _words(error: Exception) -> str:
 
 
 def _remedy(message: str) -> str:
+    if "variables are not allowed" in message:
+        return "rules and variables of N3 are no statements: leave them out of the file"
     if "No scheme found" in message:
         return "the document has relative IRIs and no base: set `base` to the IRI it was published at"
     if "IRI" in message or "language" in message.lower():
