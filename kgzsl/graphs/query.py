@@ -73,7 +73,7 @@ class GraphStore:
     def _store(self) -> Any:
         ox: Any = require("pyoxigraph", "graphs")
         store = ox.Store()
-        store.bulk_extend(ox.Quad(t.subject, t.predicate, t.object) for t in triples(self.graph, weights=True))
+        store.bulk_extend(triples(self.graph, weights=True, quads=True))
         return store
 
     def query(self, text: str, *, limit: int | None = 1000, seconds: float | None = 60.0) -> Answer:
@@ -182,7 +182,9 @@ def _shown(text: str, complaint: str) -> str:
 
 
 def _cut(said: str) -> str:
-    """The parser may list all that could stand there; the list is cut at a comma."""
+    """The parser may list all that could stand there, the list is cut at a comma; or say a sentence in the place of the list."""
+    if sentence := re.fullmatch(r"expected one of (The [^,]+), \[_\]", said):
+        return sentence.group(1)
     return said if len(said) <= 160 else said[: said.rfind(",", 0, 160)] + " …"
 
 

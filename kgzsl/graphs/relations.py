@@ -44,6 +44,11 @@ class RelationPolicy:
         """The relations of the graph, sorted by id."""
         return tuple(sorted({rule.becomes for rule in self.rules}))
 
+    @cached_property
+    def edges_per_statement(self) -> np.ndarray:
+        """How many edges a statement of each stated relation becomes, int64 `[stated]`."""
+        return np.bincount(np.asarray([self.codes[r.of] for r in self.rules], dtype=np.int64), minlength=len(self.stated))
+
     def table(self) -> pa.Table:
         """Return the rules as `rule_of`, `becomes` (numbers), `turned`, `ordered`."""
         place = {r.id: i for i, r in enumerate(self.relations)}

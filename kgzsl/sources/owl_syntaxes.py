@@ -14,9 +14,9 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from kgzsl.errors import SourceError, require
-from kgzsl.sources.obo import with_standard_relations
+from kgzsl.sources.obo import instance_frames, with_standard_relations
 from kgzsl.sources.owl_index import OWL, RDF, RDFS, XSD
-from kgzsl.sources.rdf import TripleColumns, parse_rdfxml
+from kgzsl.sources.rdf import TripleColumns, concatenate, parse_document
 from kgzsl.sources.rdf_files import XmlGuard, open_stream
 
 _CHILD = Path(__file__).with_name("_axioms_to_rdf.py")
@@ -59,9 +59,10 @@ def read_axioms(path: Path, syntax: str, *, time_limit: float = 300) -> TripleCo
         words = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
         received = f"the parser gave up with status {done.returncode} ({words[0][:200]})"
         raise _refusal(path, syntax, received, "expressions nest too deep, or the file is far too big for this syntax: convert it to RDF")
-    triples = parse_rdfxml(done.stdout, path)
+    triples = parse_document(done.stdout, "rdfxml", path)
     if syntax == "obo":
-        return with_standard_relations(triples)
+        frames = parse_document(instance_frames(text).encode(), "ntriples", path)
+        return with_standard_relations(concatenate([triples, frames]))
     return TripleColumns(triples.subject, triples.predicate, triples.object, triples.terms, prefixes)
 
 
@@ -108,7 +109,7 @@ def _absolute(text: str, guard: XmlGuard) -> str:
     if not base:
         return text
     attribute = re.sub(r'(\sIRI\s*=\s*")([^":]*)"', lambda m: f'{m[1]}{urljoin(base, m[2])}"', text)
-    return re.sub(r"(<IRI>\s*)([^<:]*?)(\s*</IRI>)", lambda m: m[1] + urljoin(base, m[2]) + m[3], attribute)
+    return re.sub(r"<IRI>([^<:]*)</IRI>", lambda m: f"<IRI>{urljoin(base, m[1].strip())}</IRI>", attribute)
 
 
 def _xml_prefixes(text: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from kgzsl.errors import UnknownNameError, require
 from kgzsl.ids import PREFIXES
+from kgzsl.registry import Entry
 from kgzsl.sources.base import Relation
 
 FOLDER = Path(__file__).parents[1] / "ontologies"
@@ -105,6 +106,17 @@ def vocabulary() -> Vocabulary:
         conceptnet=conceptnet,
         iris=iris,
     )
+
+
+def entries() -> list[Entry]:
+    """Return the relations of the vocabulary: id, definition, and who states them."""
+    known = vocabulary()
+    stated: dict[str, list[str]] = {r: [] for r in known.relations}
+    for symbol, relation in known.wordnet.items():
+        stated[relation.id].append(f"WordNet {symbol}")
+    for name, by in known.conceptnet.items():
+        stated[by.relation.id].append(f"ConceptNet {'inverse of ' * by.reversed}{name}")
+    return [Entry(r, known.definitions[r], ", ".join(said)) for r, said in sorted(stated.items())]
 
 
 def _terms(own: str) -> dict[str, dict[str, list[str]]]:

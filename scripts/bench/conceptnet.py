@@ -77,7 +77,7 @@ def read(file: Path, settings: dict[str, Any]) -> dict[str, Any]:
     engine.connection.raw_sql(f"SET temp_directory = '{file.parent}'")
     reader = readers.make("conceptnet", settings)
     before, started, worked = peak(), time.perf_counter(), time.process_time()
-    found = reader.read(file, engine=engine)  # type: ignore[call-arg]
+    found = reader.read(file, engine=engine)
     return {
         "seconds": round(time.perf_counter() - started, 2),
         "processor_seconds": round(time.process_time() - worked, 2),

@@ -124,5 +124,7 @@ def test_birds_against_imagenet(imagenet: KnowledgeGraph, birds: KnowledgeGraph)
     assert (record["edges"]["added"], record["edges"]["removed"]) == (len(new.keys() - old.keys()), len(old.keys() - new.keys()))
     assert {tuple(e) for e in record["edges"]["examples"]["added"]} == new.keys() - old.keys()
     assert {n["id"] for n in record["nodes"]["examples"]["removed"]} == set(imagenet.ids) - set(birds.ids)
-    assert record["nodes"]["by_kind"]["concept"]["removed"] + record["nodes"]["by_kind"]["individual"]["removed"] == record["nodes"]["removed"]
+    assert (
+        record["nodes"]["by_kind"]["concept"]["removed"] + record["nodes"]["by_kind"]["individual"]["removed"] == record["nodes"]["removed"]
+    )
     assert record["nodes"]["same"] == len(set(imagenet.ids) & set(birds.ids))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -184,8 +185,9 @@ def test_a_csv_table(tmp_path: Path) -> None:
         ("class,x,y\na,1,1\nb,1,-0.5\n", r"class 2 \(my:b\), attribute 2 \(my:y\): -0.5"),
         ("class,x,y\na,1,1\nb,1,7\n", r"class 2 \(my:b\), attribute 2 \(my:y\): 7"),
         ("class,x,y\na,1,1\n ,1,1\n", "row 3"),
-        ("class,x,y\na,1,1\na,1,1\n", "my:a"),
-        ("class,x y,x_y\na,1,1\n", "my:x_y"),
+        ("class,x,y\na,1,1\na,1,1\n", r"t\.csv: a \(1, 2\)"),
+        ("class,x y,x_y\na,1,1\n", r"my:x_y \(1, 2\)"),
+        ("class,x\na b,1\na_b,1\n", r"my:a_b \(1, 2\)"),
         ("class,a,y\na,1,1\n", "my:a"),
         ("class,x\na,0\n", "the largest value is 0"),
         ("<!DOCTYPE html>\n<html><body>not found</body></html>\n", "line 1"),
@@ -220,15 +222,57 @@ def awa(folder: Path, **files: str) -> Path:
         ("predicate-matrix-continuous", "90 10 800\n0 3 1\n", r"class 1 \(awa:ox\), attribute 3 \(awa:horns\): 800"),
         ("predicate-matrix-continuous", "\n\n", "not empty"),
         ("classes", "1 ox\n3 rat\n", "line 2: '3 rat'"),
-        ("classes", "1 ox\n2 ox\n", "awa:ox"),
-        ("predicates", "1 big\n2 big\n3 horns\n", "awa:big"),
+        ("classes", "1 ox\n2 ox\n", r"classes\.txt: ox \(1, 2\)"),
+        ("classes", "1 ox\n2 grey rat\n", r"classes\.txt|grey rat"),
+        ("predicates", "1 big\n2 big\n3 horns\n", r"awa:big \(1, 2\)"),
         ("predicates", "1 big\n2 ox\n3 horns\n", "awa:ox"),
     ],
 )
 def test_a_malformed_awa_folder_is_refused_with_its_place(tmp_path: Path, file: str, text: str, said: str) -> None:
     assert edges(read(awa(tmp_path), layout="awa", threshold=50), "has_attribute")
-    with pytest.raises((SourceError, InvalidInputError), match=said):
+    with pytest.raises(SourceError, match=said):
         read(awa(tmp_path, **{file: text}), layout="awa", threshold=50)
+
+
+MATLAB = {"att": np.array([[0.5, 0], [1, 0.25]]), "allclasses_names": np.array([["ox"], ["rat"]], dtype=object)}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"att": np.array([[0.5, 0, 1], [1, 0.25, 1]])}, "3 rows for 2 classes"),
+        ({"att": np.array([[0.5, np.nan], [1, 0]])}, "row 1, column 2: nan"),
+        ({"att": np.array([[0.5, -1], [1, 0]])}, r"class 2 \(t:rat\), attribute 1 \(t:attribute_001\): -1"),
+        ({"att": np.zeros((2, 2, 2))}, "3 axes"),
+        ({"att": np.array([[1j, 0], [1, 0]])}, "real numbers"),
+        ({"att": "text"}, "real numbers"),
+        ({"allclasses_names": np.array([["ox"], ["ox"]], dtype=object)}, r"ox \(1, 2\)"),
+        ({"allclasses_names": np.array([[["ox", "cow"]], [["rat"]]], dtype=object)}, "rows for|one name per cell"),
+        ({"allclasses_names": None}, "`allclasses_names`"),
+    ],
+)
+def test_a_malformed_mat_file_is_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    from scipy.io import savemat
+
+    savemat(tmp_path / "t.mat", MATLAB)
+    assert len(read(tmp_path / "t.mat", layout="mat", prefix="t", threshold=0.5).subject) == 2
+    savemat(tmp_path / "t.mat", {k: v for k, v in {**MATLAB, **change}.items() if v is not None})
+    with pytest.raises(SourceError, match=said):
+        read(tmp_path / "t.mat", layout="mat", prefix="t", threshold=0.5)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 10_000), value=st.integers(0, 255), end=st.booleans(), packed=st.booleans())
+def test_a_damaged_mat_file_is_read_or_refused(tmp_path: Path, place: int, value: int, end: bool, packed: bool) -> None:
+    from scipy.io import savemat
+
+    savemat(tmp_path / "t.mat", MATLAB, do_compression=packed)
+    raw = bytearray((tmp_path / "t.mat").read_bytes())
+    place %= len(raw)
+    raw[place] = value
+    (tmp_path / "t.mat").write_bytes(raw[:place] if end else raw)
+    with contextlib.suppress(KgzslError):
+        assert len(read(tmp_path / "t.mat", layout="mat", prefix="t", threshold=0.5).ids) >= 4
 
 
 def test_what_is_no_table_at_all(tmp_path: Path) -> None:
@@ -288,7 +332,7 @@ def test_wrong_settings_are_refused(setting: dict[str, Any], said: str) -> None:
 # ---- generated tables
 
 VALUES = st.one_of(st.just(-1.0), st.floats(0, 1, width=16), st.sampled_from([0.0, 0.5, 1.0]))
-FAST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FAST

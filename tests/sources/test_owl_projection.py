@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import combinations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sources.owl_cases import DATA, EXAMPLE, ONTOLOGIES, counts, edge_list, edges, functional, read
 
 from kgzsl.errors import InvalidInputError, SourceError, UnknownNameError
@@ -13,11 +18,11 @@ from kgzsl.sources import readers
 from kgzsl.sources._axioms_to_rdf import from_owl
 from kgzsl.sources.owl import Owl
 from kgzsl.sources.owl_rules import NEVER, PROFILES, RULES, table
-from kgzsl.sources.rdf import parse_rdfxml
+from kgzsl.sources.rdf import parse_document
 
 rdflib = pytest.importorskip("rdflib")
 pytest.importorskip("pyhornedowl")
-pytestmark = pytest.mark.filterwarnings("ignore:Dataset.default_context:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:Dataset:DeprecationWarning")
 OWL, RDF, RDFS, SKOS = rdflib.OWL, rdflib.RDF, rdflib.RDFS, rdflib.SKOS
 
 #: An axiom whose edge every profile has, so that a file whose other axioms make none is no error.
@@ -30,7 +35,7 @@ def projected() -> dict[tuple[str, str], tuple[set[str], dict[str, int]]]:
     found = {}
     for axiom in [*(r.axiom for r in RULES), *NEVER]:
         document = "Prefix(owl:=<http://www.w3.org/2002/07/owl#>) Prefix(xsd:=<http://www.w3.org/2001/XMLSchema#>) "
-        triples = parse_rdfxml(from_owl(document + functional(axiom, ANCHOR[0]), "ofn"), Path("axiom"))
+        triples = parse_document(from_owl(document + functional(axiom, ANCHOR[0]), "ofn"), "rdfxml", Path("axiom"))
         for profile in PROFILES:
             statements = Owl(profile=profile, prefixes={"x": EXAMPLE}).project(triples, {}, "axiom")
             found[axiom, profile] = (edges(statements) - {ANCHOR[1]}, dict(statements.dropped))
@@ -115,7 +120,8 @@ def test_words_prefer_the_language_then_are_made_of_the_name(tmp_path: Path) -> 
 def test_ids_are_curies_of_known_prefixes_or_full(tmp_path: Path) -> None:
     turtle = f"""@prefix : <{EXAMPLE}> . @prefix cn: <http://example.org/not-conceptnet/> . @prefix y: <http://example.org/y/> .
     @prefix rdfs: <{RDFS}> . @prefix obo: <http://purl.obolibrary.org/obo/> .
-    :A rdfs:subClassOf cn:b , <http://example.org/y/c/d> , obo:GO_0008150 , obo:thing , <http://wordnet-rdf.princeton.edu/wn30/n02084071> ."""
+    :A rdfs:subClassOf cn:b , <http://example.org/y/c/d> , obo:GO_0008150 , obo:thing ,
+        <http://wordnet-rdf.princeton.edu/wn30/n02084071> ."""
     made = read(tmp_path, "a.ttl", turtle, prefixes={})
     full = {EXAMPLE + "A", "http://example.org/not-conceptnet/b"}
     assert set(made.ids.to_pylist()) == full | {"y:c/d", "GO:0008150", "obo:thing", "wn30:n02084071"}
@@ -171,6 +177,37 @@ def test_unknown_settings_name_the_choices() -> None:
         readers.make("owl", {"deprecated": "hide"})
     with pytest.raises(InvalidInputError, match="reasonner"):
         readers.make("owl", {"reasonner": "hermit"})
+
+
+# ---- what no tool would write
+
+_ENDS = ["x:A", "x:B", "x:r", "x:i", "_:a", "_:b", "_:c", "rdf:nil", "owl:Thing", "owl:Nothing", "xsd:string", "x:o"]
+_PLACES = """rdf:type rdf:first rdf:rest rdfs:subClassOf rdfs:subPropertyOf rdfs:domain rdfs:range rdfs:label owl:equivalentClass
+owl:intersectionOf owl:unionOf owl:complementOf owl:oneOf owl:onProperty owl:someValuesFrom owl:allValuesFrom owl:hasValue owl:hasSelf
+owl:minCardinality owl:maxQualifiedCardinality owl:onClass owl:inverseOf owl:disjointWith owl:disjointUnionOf owl:members
+owl:distinctMembers owl:propertyChainAxiom owl:sameAs owl:hasKey owl:deprecated owl:imports skos:broader x:r"""
+_TYPES = """owl:Class owl:Restriction owl:ObjectProperty owl:DatatypeProperty owl:AnnotationProperty owl:AllDisjointClasses owl:Ontology
+owl:AllDifferent owl:NamedIndividual rdfs:Datatype owl:Axiom"""
+_TRIPLE = st.tuples(
+    st.sampled_from(_ENDS), st.sampled_from(_PLACES.split()), st.sampled_from([*_ENDS, *_TYPES.split(), "0", "1", '"x"@en', "true"])
+)
+_PREFIXES = f"""@prefix x: <{EXAMPLE}> . @prefix owl: <{OWL}> . @prefix rdf: <{RDF}> . @prefix rdfs: <{RDFS}> . @prefix skos: <{SKOS}> .
+@prefix xsd: <{rdflib.XSD}> .
+"""
+
+
+@settings(max_examples=80, deadline=None)
+@given(triples=st.lists(_TRIPLE, min_size=1, max_size=25), profile=st.sampled_from(PROFILES))
+def test_any_triples_are_projected_or_refused(triples: list[tuple[str, str, str]], profile: str) -> None:
+    document = _PREFIXES + "".join(f"{s} {p} {o} .\n" for s, p, o in triples)
+    columns = parse_document(document.encode(), "turtle", Path("fuzz"))
+    try:
+        made = Owl(profile=profile, prefixes={"x": EXAMPLE}).project(columns, {}, "fuzz")
+    except SourceError as error:
+        assert error.rule
+    else:
+        assert len(made.ids) == len(set(made.ids.to_pylist()))
+        assert not any(i.startswith(("_:", "owl:", "rdf:")) for i in made.ids.to_pylist())
 
 
 # ---- real files, counted by other means
@@ -242,6 +279,31 @@ def test_real_files_have_the_counts_that_rdflib_finds(file: str) -> None:
 
 def _rows(statements) -> list[tuple[int, int, int]]:
     return list(zip(statements.subject.tolist(), statements.relation.tolist(), statements.object.tolist(), strict=True))
+
+
+_DIGEST = """
+import hashlib, sys
+from pathlib import Path
+from kgzsl.sources.owl import Owl
+for file in sys.argv[1:]:
+    s = Owl(profile="full").read(Path(file))
+    columns = [c.to_pylist() for c in (s.ids, s.kinds, s.labels, s.texts)] + [s.subject.tolist(), s.relation.tolist(), s.object.tolist()]
+    print(hashlib.sha256(repr([*columns, s.relations, s.dropped, s.prefixes, s.info]).encode()).hexdigest())
+"""
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_statements_are_the_same_whatever_the_hash_seed() -> None:
+    files = [str(ONTOLOGIES / f) for f in ("pizza.owl", "primer.owx", "goslim_generic.obo", "foaf.nq")]
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", _DIGEST, *files], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in "012"
+    }
+    assert len(found) == 1
+    assert len(found.pop().split()) == len(files)
 
 
 @pytest.mark.data

@@ -19,7 +19,7 @@ from kgzsl.sources.rdf_files import MAX_DEPTH, MAX_TRIPLE_TERMS, detect
 
 rdflib = pytest.importorskip("rdflib")
 pytest.importorskip("pyoxigraph")
-pytestmark = pytest.mark.filterwarnings("ignore:Dataset.default_context:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:Dataset:DeprecationWarning")
 
 TURTLE = """@prefix x: <http://example.org/x#> .
 x:a x:p x:b , "a \\"quoted\\" text . with dots\\n"@en , "1"^^<http://www.w3.org/2001/XMLSchema#integer> , _:n .
@@ -70,6 +70,15 @@ def read_triples_of(folder: Path, document: str, name: str = "plain.ttl") -> Tri
 def test_literals_come_through_as_they_are(tmp_path: Path) -> None:
     made = set(read_triples_of(tmp_path, TURTLE).terms.to_pylist())
     assert {'"a \\"quoted\\" text . with dots\\n"@en', '"<x> <y> ."', "<http://example.org/ü>"} <= made
+
+
+def test_formulas_of_n3_are_not_asserted(tmp_path: Path) -> None:
+    made = read_triples_of(tmp_path, "@prefix x: <a:> . x:a x:p x:b . { x:b x:q x:c } x:because x:d .", "a.n3")
+    assert set(made.terms.to_pylist()) - {t for t in made.terms.to_pylist() if t.startswith("_:")} == {
+        f"<a:{n}>" for n in ("a", "p", "b", "because", "d")
+    }
+    with pytest.raises(SourceError, match=r"by line 1: variables are not allowed(.|\n)*leave them out"):
+        read_triples_of(tmp_path, "@prefix x: <a:> . { ?x x:p x:b } => { ?x x:q x:c } .", "a.n3")
 
 
 def test_terms_are_numbered_by_first_use(tmp_path: Path) -> None:
@@ -172,7 +181,7 @@ def test_syntax_shows_in_the_first_bytes_then_in_the_extension(tmp_path: Path, n
 
 def test_nothing_known_and_nothing_there_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.dat").write_bytes(b"\x00\x01")
-    with pytest.raises(SourceError, match="begins with b'.x00.x01'(.|\n)*set `format`"):
+    with pytest.raises(SourceError, match=r"begins with b'.x00.x01'(.|\n)*set `format`"):
         detect(tmp_path / "a.dat")
     (tmp_path / "b.ttl").write_bytes(b" \n")
     with pytest.raises(SourceError, match="is empty"):
@@ -219,7 +228,7 @@ def test_wrong_encodings_are_refused_with_the_place(tmp_path: Path, name: str, r
     [
         ("a.ttl", "<a:a> <a:b> <a:c> .\n<a:a> <a:b>\n", "line 3, column 1"),
         ("a.nt", "<a:a> <a:b> <a:c> .\nhello\n", "line 2, column 1"),
-        ("a.nq", "<a:a> <a:b> <a:c> <a:g>\n", "line 1"),
+        ("a.nq", "<a:a> <a:b> <a:c> <a:g>\n", "line 2, column 1: Quads must be followed by a dot"),
         ("a.jsonld", '{"@id": "a:a",\n]', "line 2, column 1"),
         ("a.jsonld", '{"@context": "http://example.org/c", "@id": "a:a"}', "remote contexts"),
         ("a.rdf", RDF_XML[:-20], r"line 2, column \d+: (no element|unclosed)"),

@@ -132,6 +132,8 @@ def test_nothing_is_half_said() -> None:
     assert all(text.endswith(".") for text in known.definitions.values())
     used = {term for triple in stated for term in triple if str(term).startswith(str(own))}
     assert {term for term in used if stated.value(term, rdflib.RDF.type) is None} == set()
+    for said in (RDFS.label, SKOS.definition, RDFS.domain, RDFS.range, OWL.inverseOf):
+        assert not {term for term in used if len(list(stated.objects(term, said))) > 1}, f"a term has two values of {said}"
     for property_ in (own.wordnetPointer, own.conceptnetRelation, own.conceptnetRelationInverseOf, own.statedBy, own.statedByInverseOf):
         values = list(stated.objects(None, property_))
         assert values and len(values) == len(set(values)), f"{property_} gives one name to two relations"

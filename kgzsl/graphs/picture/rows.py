@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kgzsl.graphs.picture.choose import Neighbourhood
+from kgzsl.graphs.picture.choose import Item, Neighbourhood
 from kgzsl.graphs.picture.scene import Box, Mark, Scene, Text, clip, width
 from kgzsl.graphs.picture.words import FOCUS, LABEL, PILL, ROW, SIZE, SMALL, Words
 
@@ -29,33 +29,33 @@ class Rows:
     def __init__(self, words: Words, chosen: Neighbourhood) -> None:
         self.words, self.chosen = words, chosen
         self.places: dict[object, _Place] = {chosen.focus: _Place(0, chosen.focus, "", 0)}
-        self.steps: list[tuple[object, object, int, tuple[int, int]]] = []  # lower key, upper key, relation, whole edge
+        self.steps: list[tuple[object, object, int, str]] = []  # lower key, upper key, relation, tooltip
         for node, row in sorted(chosen.levels.items(), key=lambda e: (e[1], e[0])):
             if node != chosen.focus:
                 label = clip(words.name(node), SIZE, LABEL)
                 self.places[node] = _Place(row, node, label, width(label, SIZE) + 26)
-        for child, parent, relation in chosen.above:
-            self._way(child, parent, relation)
+        for child, parent, relation, outward in chosen.above:
+            self._way(child, parent, relation, words.edge(Item(parent, relation, outward, 1.0), child))
         top = max(chosen.levels.values())
         for node, count in sorted(chosen.more_above.items()):
             row = self.places[node].row + 1
             if row <= top or node == chosen.focus:
                 label = f"+{count:,} more"
                 self.places[("more", node)] = _Place(row, None, label, width(label, SMALL) + 24, note=True)
-                self.steps.append((node, ("more", node), -1, (node, node)))
+                self.steps.append((node, ("more", node), -1, ""))
         self.rows = [[k for k, p in self.places.items() if p.row == r] for r in range(max(p.row for p in self.places.values()) + 1)]
         self._order()
         self.half = max((abs(p.x) + p.wide / 2 for p in self.places.values()), default=0.0)
 
-    def _way(self, child: int, parent: int, relation: int) -> None:
+    def _way(self, child: int, parent: int, relation: int, says: str) -> None:
         """An edge over several rows has a place in each, so that it runs between the nodes there."""
         below: object = child
         for row in range(self.places[child].row + 1, self.places[parent].row):
             key = ("way", child, parent, relation, row)
             self.places[key] = _Place(row, None, "", 6)
-            self.steps.append((below, key, relation, (child, parent)))
+            self.steps.append((below, key, relation, says))
             below = key
-        self.steps.append((below, parent, relation, (child, parent)))
+        self.steps.append((below, parent, relation, says))
 
     def _order(self) -> None:
         lower: dict[object, list[object]] = {}
@@ -88,10 +88,9 @@ class Rows:
 
     def draw(self, scene: Scene) -> None:
         """Draw lines, then nodes."""
-        for a, b, relation, (child, parent) in self.steps:
+        for a, b, relation, says in self.steps:
             low, high = self.places[a], self.places[b]
             style = "more-line" if relation < 0 else self.words.style(relation)
-            says = "" if relation < 0 else f"{self.words.name(child)} {self.words.relation(relation)} {self.words.name(parent)}"
             start = (low.x, self.y(low.row) - (FOCUS / 2 if low.row == 0 else PILL / 2 if low.node is not None else 0))
             if high.node is None and not high.note:
                 scene.curve(start, (high.x, self.y(high.row) + PILL / 2), style, says)
