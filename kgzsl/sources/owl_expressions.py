@@ -11,6 +11,7 @@ from kgzsl.sources.owl_index import BLANK, IRI, LITERAL, OWL, RDF, RDFS, SKOS, S
 from kgzsl.sources.owl_rules import PROFILES
 
 _MAX_DEPTH = 200
+_MAX_PARTS = 2_000_000
 _CLASSES = (OWL + "Class", RDFS + "Class", OWL + "DeprecatedClass", SKOS + "Concept")
 CHARACTERISTICS = ("Functional", "InverseFunctional", "Reflexive", "Irreflexive", "Symmetric", "Asymmetric", "Transitive")
 OBJECT_PROPERTIES = (
@@ -62,6 +63,8 @@ class Expressions:
         self.edges = Edges(PROFILES.index(profile))
         form = index.form
         self.named = (form == IRI) & ~index.among(RDF, RDFS, OWL, XSD, SWRL)
+        # A SKOS concept is a node by being one; the word itself is none.
+        self.named[[c for c in index.codes([SKOS + n for n in ("Concept", "ConceptScheme", "Collection")]) if c >= 0]] = False
         self.thing = np.zeros(len(form), dtype=bool)
         self.thing[[c for c in index.codes([OWL + "Thing", RDFS + "Resource"]) if c >= 0]] = True
         self.data = index.instances(OWL + "DatatypeProperty")
@@ -96,7 +99,7 @@ class Expressions:
         return left, right
 
     def _bounded(self, count: int) -> None:
-        if count > 50 * max(len(self.index.subject), 1000):
+        if count > max(50 * len(self.index.subject), _MAX_PARTS):
             raise SourceError(
                 "class expressions are trees",
                 received="expressions that share parts or contain themselves, and so unfold without bound",
@@ -121,7 +124,7 @@ class Expressions:
             mine = left & blank & (self.value[constructor][expression] >= 0)
             handle(subject[mine], expression[mine])
             left &= ~mine
-        self.edges.drop("subclass or instance of a term of RDF or OWL", int((left & ~blank).sum()))
+        self.edges.drop("subclass or instance of a term of RDF, OWL or SKOS", int((left & ~blank).sum()))
         self.edges.drop("class expression of an unknown form", int((left & blank).sum()))
 
     def _union(self, subject: np.ndarray, expression: np.ndarray) -> None:

@@ -195,6 +195,9 @@ class Projection(Expressions):
         # Each member with every later one of its list.
         ends = np.searchsorted(owner, owner, side="right")
         later = ends - np.arange(len(owner)) - 1
+        if self.edges.leaves_out("full"):  # as many pairs as there may be, none is made
+            self.edges.drop(f"{what} (in the profile `full`)", int(later.sum()))
+            return
         if later.sum() > _MAX_PAIRS:
             raise SourceError(
                 f"lists of disjoint or different things make at most {_MAX_PAIRS:,} pairs",
