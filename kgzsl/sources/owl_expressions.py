@@ -63,8 +63,6 @@ class Expressions:
         self.edges = Edges(PROFILES.index(profile))
         form = index.form
         self.named = (form == IRI) & ~index.among(RDF, RDFS, OWL, XSD, SWRL)
-        # A SKOS concept is a node by being one; the word itself is none.
-        self.named[[c for c in index.codes([SKOS + n for n in ("Concept", "ConceptScheme", "Collection")]) if c >= 0]] = False
         self.thing = np.zeros(len(form), dtype=bool)
         self.thing[[c for c in index.codes([OWL + "Thing", RDFS + "Resource"]) if c >= 0]] = True
         self.data = index.instances(OWL + "DatatypeProperty")
@@ -124,7 +122,7 @@ class Expressions:
             mine = left & blank & (self.value[constructor][expression] >= 0)
             handle(subject[mine], expression[mine])
             left &= ~mine
-        self.edges.drop("subclass or instance of a term of RDF, OWL or SKOS", int((left & ~blank).sum()))
+        self.edges.drop("subclass or instance of a term of RDF or OWL", int((left & ~blank).sum()))
         self.edges.drop("class expression of an unknown form", int((left & blank).sum()))
 
     def _union(self, subject: np.ndarray, expression: np.ndarray) -> None:

@@ -134,6 +134,9 @@ class Projection(Expressions):
 
     def _types(self) -> None:
         subject, kind = self.index.rows(RDF + "type")
+        # What is a skos:Concept is a concept, not an individual of that class.
+        meta = np.isin(kind, [c for c in self.index.codes([SKOS + n for n in ("Concept", "ConceptScheme", "Collection")]) if c >= 0])
+        subject, kind = subject[~meta], kind[~meta]
         blank = self.index.form[kind] == BLANK
         mine = (self.named[kind] | blank) & ~self.ontologies[subject]
         anonymous = mine & ~self.named[subject]
