@@ -73,7 +73,7 @@ class GraphStore:
     def _store(self) -> Any:
         ox: Any = require("pyoxigraph", "graphs")
         store = ox.Store()
-        store.bulk_extend(ox.Quad(t.subject, t.predicate, t.object) for t in triples(self.graph, weights=True))
+        store.bulk_extend(triples(self.graph, weights=True, quads=True))
         return store
 
     def query(self, text: str, *, limit: int | None = 1000, seconds: float | None = 60.0) -> Answer:

@@ -6,7 +6,7 @@
 | label `dog, domestic dog` | `rdfs:label` as it is, `skos:prefLabel "dog"`, `skos:altLabel "domestic dog"` |
 | text | `skos:definition` |
 | relation | an `owl:ObjectProperty`, `kgzsl:ID` or the IRI of its own prefix, with label, symmetry and inverse |
-| edge | one triple; a hypernym is `skos:broader` too |
+| edge | one triple; a hypernym, stated or inferred, is `skos:broader` too |
 | weight, where it is not 1 | on request, an `rdf:Statement` of RDF 1.1 with `kgzsl:weight`, which every tool reads |
 
 Literals have no language tag, as graphs do not say which language a label is in. Which source an edge came from is not part of it.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -24,9 +24,6 @@ import numpy as np
 from kgzsl.errors import require
 from kgzsl.graphs.graph import KnowledgeGraph
 from kgzsl.sources.vocabulary import vocabulary
-
-if TYPE_CHECKING:
-    import pyoxigraph
 
 #: Prefixes of the vocabularies that the triples use, beside the graph's own.
 STANDARD = {
@@ -36,6 +33,8 @@ STANDARD = {
     "skos": "http://www.w3.org/2004/02/skos/core#",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
+#: Relations whose edges are `skos:broader` too, so that SKOS tools see the hierarchy.
+BROADER = ("hypernym", "inferred_hypernym")
 #: What no IRI may hold (RFC 3987, `iunreserved` and its neighbours); it is percent-encoded.
 _FORBIDDEN = re.compile(
     "[^A-Za-z0-9!#$%&'()*+,./:;=?@_~\\-\u00a0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef"
@@ -66,29 +65,30 @@ def relation_iri(identifier: str, prefixes: Mapping[str, str]) -> str:
 
 def count_triples(graph: KnowledgeGraph) -> int:
     """Return about how many triples a graph has, for progress bars."""
-    return 3 * len(graph) + len(graph.subject) * (2 if any(r.id == "hypernym" for r in graph.relations) else 1)
+    return 3 * len(graph) + len(graph.subject) * (2 if any(r.id in BROADER for r in graph.relations) else 1)
 
 
-def triples(graph: KnowledgeGraph, *, weights: bool = False) -> Iterator[pyoxigraph.Triple]:
-    """Yield the triples of a graph, those of one node together, always in the same order.
+def triples(graph: KnowledgeGraph, *, weights: bool = False, quads: bool = False) -> Iterator[Any]:
+    """Yield the triples of a graph as `pyoxigraph.Triple`, those of one node together, always in the same order.
 
     Parameters
     ----------
     weights : also an `rdf:Statement` for each edge whose weight is not 1.
+    quads : yield `pyoxigraph.Quad`, of the default graph, which stores take.
     """
     ox: Any = require("pyoxigraph", "graphs")
+    triple, literal = ox.Quad if quads else ox.Triple, ox.Literal
     names = prefixes_of(graph)
     term = {f"{p}:{n}": ox.NamedNode(names[p] + n) for p, n in _TERMS}
     relations = [ox.NamedNode(relation_iri(r.id, names)) for r in graph.relations]
-    yield from _relations(graph, relations, term, names, ox)
+    yield from _relations(graph, relations, term, names, ox, triple)
     known = vocabulary().kinds
     kinds = {kind: ox.NamedNode(known[kind].iri if kind in known else relation_iri(kind, names)) for kind in set(graph.kinds)}
     nodes = [ox.NamedNode(iri(i, names)) for i in graph.ids]
     order = np.argsort(graph.subject, kind="stable")
     columns = [c[order].tolist() for c in (graph.relation, graph.object)]
     starts = np.searchsorted(graph.subject[order], np.arange(len(graph) + 1)).tolist()
-    hypernym = next((i for i, r in enumerate(graph.relations) if r.id == "hypernym"), -1)
-    triple, literal = ox.Triple, ox.Literal
+    broader = {i for i, r in enumerate(graph.relations) if r.id in BROADER}
     for i, node in enumerate(nodes):
         yield triple(node, term["rdf:type"], kinds[graph.kinds[i]])
         label = graph.labels[i]
@@ -102,7 +102,7 @@ def triples(graph: KnowledgeGraph, *, weights: bool = False) -> Iterator[pyoxigr
             yield triple(node, term["skos:definition"], literal(graph.texts[i]))
         for e in range(starts[i], starts[i + 1]):
             yield triple(node, relations[columns[0][e]], nodes[columns[1][e]])
-            if columns[0][e] == hypernym:
+            if columns[0][e] in broader:
                 yield triple(node, term["skos:broader"], nodes[columns[1][e]])
     if weights:
         for e in np.flatnonzero(graph.weight != 1).tolist():
@@ -125,16 +125,16 @@ _TERMS = [
 
 
 def _relations(
-    graph: KnowledgeGraph, relations: list[Any], term: Mapping[str, Any], names: Mapping[str, str], ox: Any
-) -> Iterator[pyoxigraph.Triple]:
+    graph: KnowledgeGraph, relations: list[Any], term: Mapping[str, Any], names: Mapping[str, str], ox: Any, triple: Any
+) -> Iterator[Any]:
     for relation, node in zip(graph.relations, relations, strict=True):
-        yield ox.Triple(node, term["rdf:type"], term["owl:ObjectProperty"])
+        yield triple(node, term["rdf:type"], term["owl:ObjectProperty"])
         if relation.symmetric:
-            yield ox.Triple(node, term["rdf:type"], term["owl:SymmetricProperty"])
+            yield triple(node, term["rdf:type"], term["owl:SymmetricProperty"])
         if relation.label:
-            yield ox.Triple(node, term["rdfs:label"], ox.Literal(relation.label))
+            yield triple(node, term["rdfs:label"], ox.Literal(relation.label))
         if relation.inverse:
-            yield ox.Triple(node, term["owl:inverseOf"], ox.NamedNode(relation_iri(relation.inverse, names)))
+            yield triple(node, term["owl:inverseOf"], ox.NamedNode(relation_iri(relation.inverse, names)))
 
 
 def _number(weight: np.float32) -> str:

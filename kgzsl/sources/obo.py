@@ -22,9 +22,12 @@ def instance_frames(text: str) -> str:
     own = ontology[1] if ontology else "unnamed"
     lines = []
     for frame in re.split(r"^(?=\[\w+\])", text, flags=re.MULTILINE):
-        clauses = re.findall(r"^(\w+):[ \t]*(.*?)[ \t]*(?:!.*|\{.*\})?$", frame, re.MULTILINE)
-        subject = next((_iri(value, own) for tag, value in clauses if tag == "id"), "")
-        if not frame.startswith("[Instance]") or not subject:
+        if not frame.startswith("[Instance]"):
+            continue
+        parts = [line.partition(":") for line in frame.splitlines()]
+        clauses = [(tag, value.partition(" !")[0].partition(" {")[0].strip()) for tag, _, value in parts]
+        subject = next((_iri(value, own) for tag, value in clauses if tag == "id" and value), "")
+        if not subject:
             continue
         lines.append(f"{subject} <{RDF}type> <{OWL}NamedIndividual> .")
         for tag, value in clauses:

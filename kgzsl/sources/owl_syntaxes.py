@@ -109,7 +109,7 @@ def _absolute(text: str, guard: XmlGuard) -> str:
     if not base:
         return text
     attribute = re.sub(r'(\sIRI\s*=\s*")([^":]*)"', lambda m: f'{m[1]}{urljoin(base, m[2])}"', text)
-    return re.sub(r"(<IRI>\s*)([^<:]*?)(\s*</IRI>)", lambda m: m[1] + urljoin(base, m[2]) + m[3], attribute)
+    return re.sub(r"<IRI>([^<:]*)</IRI>", lambda m: f"<IRI>{urljoin(base, m[1].strip())}</IRI>", attribute)
 
 
 def _xml_prefixes(text: str) -> dict[str, str]:

@@ -139,6 +139,26 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def is_plain(path: Path, syntax: str) -> bool:
+    """Return whether a parser may read the file itself, which is faster: UTF-8 without byte order mark, not zipped, harmless.
+
+    Raises
+    ------
+    SourceError : it holds more RDF 1.2 triple terms than a parser bears.
+    """
+    if syntax in _XML:
+        return False
+    with path.open("rb") as raw:
+        head = raw.read(4)
+        if head.startswith(b"\x1f\x8b") or any(head.startswith(bom) for bom, _ in _BOMS):
+            return False
+        raw.seek(0)
+        stream = _TermGuard(raw, path)
+        while syntax != "jsonld" and stream.read(4 << 20):
+            pass
+    return True
+
+
 @contextmanager
 def open_stream(path: Path, syntax: str) -> Iterator[Stream]:
     """Open a file as UTF-8 bytes without byte order mark: unzipped, transcoded, and guarded where its syntax needs it.

@@ -18,6 +18,7 @@ import pytest
 from kgzsl.errors import InvalidInputError
 from kgzsl.graphs import KnowledgeGraph, compile_graph
 from kgzsl.graphs.recipe import shipped_recipes
+from kgzsl.sources import readers
 
 pytestmark = pytest.mark.data
 Triple = tuple[str, str, str]
@@ -183,6 +184,18 @@ def test_the_neighbourhood_of_conceptnet_without_what_the_graph_says_already(nam
     assert all(any((s, o) in joined for s in same.get(t[0], ()) for o in same.get(t[2], ())) for t in absent)
 
 
+@pytest.mark.parametrize(("name", "folder", "count"), [("AwA", "AwA", 95), ("ImNet-A", "ImNet_A", 99), ("ImNet-O", "ImNet_O", 50)])
+def test_the_attribute_hierarchy_is_that_of_the_owl_file(name: str, folder: str, count: int) -> None:
+    found = readers.make("owl", {}).read(home() / f"kzsl/{folder}/attribute_hierarchy.owl")
+    names = [i.rpartition("#")[2] for i in found.ids.to_pylist()]
+    stated = {(names[s], names[o]) for s, o in zip(found.subject.tolist(), found.object.tolist(), strict=True)}
+    label = {node(name, s): o for s, p, o in triples(name) if p == "rdfs:label"}
+    prefix = KZSL[name][0]
+    graph = edges(built(f"kzsl-{prefix}-attributes"))
+    assert stated == {(label[s], label[o]) for s, r, o in graph if r == "hypernym" and s.startswith(f"{prefix}:")}
+    assert len(stated) == count
+
+
 # ---- attributes over WordNet
 
 
@@ -295,6 +308,7 @@ def test_every_recipe_of_this_file_ships() -> None:
     assert expected <= set(shipped_recipes())
 
 
+@pytest.mark.slow
 def test_the_order_of_hashes_changes_nothing() -> None:
     script = "from kgzsl.graphs import compile_graph; print(compile_graph('kzsl-imnet-o').digest)"
     seed = {**os.environ, "PYTHONHASHSEED": "1"}

@@ -332,7 +332,7 @@ def test_wrong_settings_are_refused(setting: dict[str, Any], said: str) -> None:
 # ---- generated tables
 
 VALUES = st.one_of(st.just(-1.0), st.floats(0, 1, width=16), st.sampled_from([0.0, 0.5, 1.0]))
-FAST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FAST

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import combinations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sources.owl_cases import DATA, EXAMPLE, ONTOLOGIES, counts, edge_list, edges, functional, read
 
 from kgzsl.errors import InvalidInputError, SourceError, UnknownNameError
@@ -174,6 +179,37 @@ def test_unknown_settings_name_the_choices() -> None:
         readers.make("owl", {"reasonner": "hermit"})
 
 
+# ---- what no tool would write
+
+_ENDS = ["x:A", "x:B", "x:r", "x:i", "_:a", "_:b", "_:c", "rdf:nil", "owl:Thing", "owl:Nothing", "xsd:string", "x:o"]
+_PLACES = """rdf:type rdf:first rdf:rest rdfs:subClassOf rdfs:subPropertyOf rdfs:domain rdfs:range rdfs:label owl:equivalentClass
+owl:intersectionOf owl:unionOf owl:complementOf owl:oneOf owl:onProperty owl:someValuesFrom owl:allValuesFrom owl:hasValue owl:hasSelf
+owl:minCardinality owl:maxQualifiedCardinality owl:onClass owl:inverseOf owl:disjointWith owl:disjointUnionOf owl:members
+owl:distinctMembers owl:propertyChainAxiom owl:sameAs owl:hasKey owl:deprecated owl:imports skos:broader x:r"""
+_TYPES = """owl:Class owl:Restriction owl:ObjectProperty owl:DatatypeProperty owl:AnnotationProperty owl:AllDisjointClasses owl:Ontology
+owl:AllDifferent owl:NamedIndividual rdfs:Datatype owl:Axiom"""
+_TRIPLE = st.tuples(
+    st.sampled_from(_ENDS), st.sampled_from(_PLACES.split()), st.sampled_from([*_ENDS, *_TYPES.split(), "0", "1", '"x"@en', "true"])
+)
+_PREFIXES = f"""@prefix x: <{EXAMPLE}> . @prefix owl: <{OWL}> . @prefix rdf: <{RDF}> . @prefix rdfs: <{RDFS}> . @prefix skos: <{SKOS}> .
+@prefix xsd: <{rdflib.XSD}> .
+"""
+
+
+@settings(max_examples=80, deadline=None)
+@given(triples=st.lists(_TRIPLE, min_size=1, max_size=25), profile=st.sampled_from(PROFILES))
+def test_any_triples_are_projected_or_refused(triples: list[tuple[str, str, str]], profile: str) -> None:
+    document = _PREFIXES + "".join(f"{s} {p} {o} .\n" for s, p, o in triples)
+    columns = parse_document(document.encode(), "turtle", Path("fuzz"))
+    try:
+        made = Owl(profile=profile, prefixes={"x": EXAMPLE}).project(columns, {}, "fuzz")
+    except SourceError as error:
+        assert error.rule
+    else:
+        assert len(made.ids) == len(set(made.ids.to_pylist()))
+        assert not any(i.startswith(("_:", "owl:", "rdf:")) for i in made.ids.to_pylist())
+
+
 # ---- real files, counted by other means
 
 #: file → nodes, edges and some relations in the profile `full`.
@@ -243,6 +279,31 @@ def test_real_files_have_the_counts_that_rdflib_finds(file: str) -> None:
 
 def _rows(statements) -> list[tuple[int, int, int]]:
     return list(zip(statements.subject.tolist(), statements.relation.tolist(), statements.object.tolist(), strict=True))
+
+
+_DIGEST = """
+import hashlib, sys
+from pathlib import Path
+from kgzsl.sources.owl import Owl
+for file in sys.argv[1:]:
+    s = Owl(profile="full").read(Path(file))
+    columns = [c.to_pylist() for c in (s.ids, s.kinds, s.labels, s.texts)] + [s.subject.tolist(), s.relation.tolist(), s.object.tolist()]
+    print(hashlib.sha256(repr([*columns, s.relations, s.dropped, s.prefixes, s.info]).encode()).hexdigest())
+"""
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_statements_are_the_same_whatever_the_hash_seed() -> None:
+    files = [str(ONTOLOGIES / f) for f in ("pizza.owl", "primer.owx", "goslim_generic.obo", "foaf.nq")]
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", _DIGEST, *files], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in "012"
+    }
+    assert len(found) == 1
+    assert len(found.pop().split()) == len(files)
 
 
 @pytest.mark.data

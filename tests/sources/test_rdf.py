@@ -72,6 +72,15 @@ def test_literals_come_through_as_they_are(tmp_path: Path) -> None:
     assert {'"a \\"quoted\\" text . with dots\\n"@en', '"<x> <y> ."', "<http://example.org/ü>"} <= made
 
 
+def test_formulas_of_n3_are_not_asserted(tmp_path: Path) -> None:
+    made = read_triples_of(tmp_path, "@prefix x: <a:> . x:a x:p x:b . { x:b x:q x:c } x:because x:d .", "a.n3")
+    assert set(made.terms.to_pylist()) - {t for t in made.terms.to_pylist() if t.startswith("_:")} == {
+        f"<a:{n}>" for n in ("a", "p", "b", "because", "d")
+    }
+    with pytest.raises(SourceError, match=r"by line 1: variables are not allowed(.|\n)*leave them out"):
+        read_triples_of(tmp_path, "@prefix x: <a:> . { ?x x:p x:b } => { ?x x:q x:c } .", "a.n3")
+
+
 def test_terms_are_numbered_by_first_use(tmp_path: Path) -> None:
     made = read_triples_of(tmp_path, "<a:b> <a:p> <a:c> .\n<a:a> <a:p> <a:b> .\n")
     assert made.terms.to_pylist() == ["<a:b>", "<a:p>", "<a:c>", "<a:a>"]

@@ -33,9 +33,9 @@ def read_text(folder: Path, text: str, **settings: Any) -> Statements:
 
 
 def edges(statements: Statements) -> Counter[tuple[str, str, str]]:
-    ids = statements.ids.to_pylist()
-    columns = (statements.subject, statements.relation, statements.object)
-    return Counter((ids[s], statements.relations[r].id, ids[o]) for s, r, o in zip(*columns, strict=True))
+    ids, relations = statements.ids.to_pylist(), [r.id for r in statements.relations]
+    columns = (statements.subject.tolist(), statements.relation.tolist(), statements.object.tolist())
+    return Counter((ids[s], relations[r], ids[o]) for s, r, o in zip(*columns, strict=True))
 
 
 def column(statements: Statements, name: str) -> dict[str, str]:

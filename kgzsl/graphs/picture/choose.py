@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,12 +12,16 @@ from scipy.sparse import csgraph
 from kgzsl.graphs.describe import TAXONOMIC
 from kgzsl.graphs.graph import KnowledgeGraph
 
+#: The taxonomy read from the parent to the child.
+INVERSES = ("hyponym", "instance_hyponym", "inferred_hyponym")
 #: Most lines in the cards of one side, headings aside.
 _SIDE = 22
 #: Most nodes below the focus.
 _BELOW = 64
 #: Most nodes above the focus, parents of the focus, and nodes of any later step.
 _ABOVE, _PARENTS, _STEP = 24, 6, 8
+#: Most neighbours that are considered one by one; of more, the rest is only counted.
+_LISTED = 200
 #: Most lines of a column below a kind of the focus.
 _COLUMN = 14
 #: Most relations that get a card of their own, on one side.
@@ -87,6 +91,14 @@ class Neighbourhood:
     unseen: list[tuple[int, bool, int]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Neighbours:
+    """Neighbours of a node, the most telling ones listed, and how many there are."""
+
+    items: tuple[Item, ...]
+    total: int
+
+
 class Edges:
     """The edges at a node, found without a pass over all of them."""
 
@@ -96,8 +108,7 @@ class Edges:
         self._sorted = [c[o] for c, o in zip((graph.subject, graph.object), self._order, strict=True)]
         self.degree = np.bincount(graph.subject, minlength=len(graph)) + np.bincount(graph.object, minlength=len(graph))
         up = {i for i, r in enumerate(graph.relations) if r.id in TAXONOMIC}
-        inverses = {r.inverse for r in graph.relations if r.id in TAXONOMIC} | {"hyponym", "instance_hyponym"}
-        down = {i for i, r in enumerate(graph.relations) if r.id in inverses}
+        down = {i for i, r in enumerate(graph.relations) if r.id in INVERSES}
         self.taxonomic = up | down
         self._up, self._down = sorted(up), sorted(down)
 
@@ -107,44 +118,49 @@ class Edges:
         start, stop = np.searchsorted(self._sorted[side], [node, node + 1])
         return self._order[side][start:stop]
 
-    def parents(self, node: int) -> list[Item]:
+    def parents(self, node: int) -> Neighbours:
         """Return what the node is a kind of, the most telling first."""
-        return self._taxonomy(node, self._up, self._down)
+        return self._taxonomy(node, self._up, self._down, ())
 
-    def children(self, node: int) -> list[Item]:
-        """Return what is a kind of the node."""
-        return self._taxonomy(node, self._down, self._up)
+    def children(self, node: int, but: Collection[int] = ()) -> Neighbours:
+        """Return what is a kind of the node, but for some."""
+        return self._taxonomy(node, self._down, self._up, but)
 
-    def _taxonomy(self, node: int, forward: list[int], backward: list[int]) -> list[Item]:
-        found: dict[int, Item] = {}
+    def _taxonomy(self, node: int, forward: list[int], backward: list[int], but: Collection[int]) -> Neighbours:
+        ends = []
         for codes, outward in ((forward, True), (backward, False)):
             edges = self.at(node, outward=outward)
-            for item in self.items(edges[np.isin(self.graph.relation[edges], codes)], outward=outward):
-                if item.node != node:
-                    found.setdefault(item.node, item)
-        return self.ranked(found.values())
+            ends.append((edges[np.isin(self.graph.relation[edges], codes)], outward))
+        return self.ranked(ends, {node, *but})
 
-    def items(self, edges: np.ndarray, *, outward: bool) -> list[Item]:
-        """Return the far ends of edges."""
-        g = self.graph
-        far = (g.object if outward else g.subject)[edges]
-        rows = zip(far.tolist(), g.relation[edges].tolist(), g.weight[edges].tolist(), strict=True)
-        return [Item(node, relation, outward, weight) for node, relation, weight in rows]
-
-    def ranked(self, items: Iterable[Item]) -> list[Item]:
-        """Sort by weight, then by how many edges the node has, then by id (positions are in its order)."""
-        return sorted(items, key=lambda i: (-np.nan_to_num(i.weight), -self.degree[i.node], i.node))
-
-    def others(self, node: int) -> dict[tuple[int, bool], list[Item]]:
+    def others(self, node: int) -> dict[tuple[int, bool], Neighbours]:
         """Return the neighbours by every relation but the taxonomy, per relation and direction; a symmetric one has one direction."""
-        groups: dict[tuple[int, bool], dict[int, Item]] = {}
+        groups: dict[tuple[int, bool], list[tuple[np.ndarray, bool]]] = {}
         for outward in (True, False):
-            for item in self.items(self.at(node, outward=outward), outward=outward):
-                if item.relation in self.taxonomic or item.node == node:
-                    continue
-                key = (item.relation, outward or self.graph.relations[item.relation].symmetric)
-                groups.setdefault(key, {}).setdefault(item.node, item)
-        return {key: self.ranked(found.values()) for key, found in groups.items()}
+            edges = self.at(node, outward=outward)
+            for code in np.unique(self.graph.relation[edges]).tolist():
+                if code not in self.taxonomic:
+                    key = (code, outward or self.graph.relations[code].symmetric)
+                    groups.setdefault(key, []).append((edges[self.graph.relation[edges] == code], outward))
+        found = {key: self.ranked(ends, {node}) for key, ends in groups.items()}
+        return {key: neighbours for key, neighbours in found.items() if neighbours.total}
+
+    def all(self, node: int, but: Collection[int]) -> Neighbours:
+        """Return the neighbours by any relation, each once, but for some."""
+        return self.ranked([(self.at(node, outward=outward), outward) for outward in (True, False)], {node, *but})
+
+    def ranked(self, ends: list[tuple[np.ndarray, bool]], but: Collection[int]) -> Neighbours:
+        """Return the far ends of edges, each once: by weight, then by how many edges the node has, then by id."""
+        g = self.graph
+        edges = np.concatenate([e for e, _ in ends])
+        outward = np.concatenate([np.full(len(e), way) for e, way in ends])
+        far = np.where(outward, g.object[edges], g.subject[edges])
+        kept = np.sort(np.unique(far, return_index=True)[1])
+        kept = kept[~np.isin(far[kept], np.fromiter(but, dtype=np.int64))]
+        edges, far, outward = edges[kept], far[kept], outward[kept]
+        order = np.lexsort((far, -self.degree[far], -np.nan_to_num(g.weight[edges])))[:_LISTED]
+        rows = (far[order], g.relation[edges[order]], outward[order], g.weight[edges[order]])
+        return Neighbours(tuple(Item(*row) for row in zip(*(r.tolist() for r in rows), strict=True)), len(kept))
 
 
 def choose(graph: KnowledgeGraph, focus: int, hops: int, top: int) -> Neighbourhood:
@@ -175,22 +191,23 @@ def _climb(edges: Edges, chosen: Neighbourhood, hops: int) -> None:
         each = _PARENTS if step == 1 else max(1, _STEP // max(len(frontier), 1))
         for child in frontier:
             parents = edges.parents(child)
-            known = [p for p in parents if p.node in distance]
-            new = [p for p in parents if p.node not in distance]
+            known = [p for p in parents.items if p.node in distance]
+            new = [p for p in parents.items if p.node not in distance]
             room = max(0, min(each, _ABOVE - len(distance)))
             for parent in (*known, *new[:room]):
                 found.append((child, parent.node, parent.relation, parent.outward))
                 if parent.node not in distance:
                     distance[parent.node] = step
                     reached.append(parent.node)
-            if len(new) > room:
-                chosen.more_above[child] = len(new) - room
+            if hidden := parents.total - len(known) - len(new[:room]):
+                chosen.more_above[child] = hidden
         frontier = reached
     for node in frontier:
-        hidden = [p for p in edges.parents(node) if p.node not in distance]
-        found += [(node, p.node, p.relation, p.outward) for p in edges.parents(node) if p.node in distance]
-        if hidden and node != chosen.focus:
-            chosen.more_above[node] = len(hidden)
+        parents = edges.parents(node)
+        known = [p for p in parents.items if p.node in distance]
+        found += [(node, p.node, p.relation, p.outward) for p in known]
+        if parents.total > len(known) and node != chosen.focus:
+            chosen.more_above[node] = parents.total - len(known)
     chosen.levels = _rows(distance, found)
     chosen.above = [e for e in dict.fromkeys(found) if chosen.levels[e[0]] < chosen.levels[e[1]]]
 
@@ -219,7 +236,7 @@ def _rows(distance: dict[int, int], found: list[tuple[int, int, int, bool]]) -> 
 
 def _descend(edges: Edges, focus: int, hops: int, top: int) -> tuple[tuple[Item, ...], int]:
     children = edges.children(focus)
-    shown = children[:top]
+    shown = children.items[:top]
     room = max(2, min(8, (_BELOW - len(shown)) // max(len(shown), 1)))
 
     def column(head: Item) -> Item:
@@ -231,10 +248,10 @@ def _descend(edges: Edges, focus: int, hops: int, top: int) -> tuple[tuple[Item,
         for hop in range(1, hops + 1):
             later = []
             for owner, path in order:
-                below = [c for c in edges.children(owner) if c.node not in path]
+                below = edges.children(owner, path)
                 wide = 0 if hop == hops else max(0, min(room if hop == 1 else max(2, room // 2), lines))
-                taken = [c for c in _by_label(edges.graph, below[:wide]) if c.node not in kept]
-                kept[owner], hidden[owner] = taken, len(below) - len(taken)
+                taken = [c for c in _by_label(edges.graph, below.items[:wide]) if c.node not in kept]
+                kept[owner], hidden[owner] = taken, below.total - len(taken)
                 lines -= len(taken) + (1 if taken and hidden[owner] else 0)
                 later += [(c.node, path | {c.node}) for c in taken]
             order = later
@@ -246,10 +263,10 @@ def _descend(edges: Edges, focus: int, hops: int, top: int) -> tuple[tuple[Item,
         return grown(head)
 
     listed = tuple(column(c) for c in _by_label(edges.graph, shown))
-    return listed, len(children) - len(shown)
+    return listed, children.total - len(shown)
 
 
-def _by_label(graph: KnowledgeGraph, items: list[Item]) -> list[Item]:
+def _by_label(graph: KnowledgeGraph, items: Sequence[Item]) -> list[Item]:
     return sorted(items, key=lambda i: (graph.labels[i.node].lower(), i.node))
 
 
@@ -257,23 +274,24 @@ def _cards(edges: Edges, chosen: Neighbourhood, hops: int, top: int) -> None:
     """Share the cards out: in on the left, out on the right, symmetric and sibling ones where there is less."""
     graph = edges.graph
     found = edges.others(chosen.focus)
-    order = sorted(found, key=lambda key: (-len(found[key]), graph.relations[key[0]].id, key[1]))
+    order = sorted(found, key=lambda key: (-found[key].total, graph.relations[key[0]].id, key[1]))
     sides: dict[bool, list[Group]] = {False: [], True: []}
     if hops >= 2:
-        parents = [p for p in edges.parents(chosen.focus) if chosen.levels.get(p.node) == 1][:3]
+        parents = [p for p in edges.parents(chosen.focus).items if chosen.levels.get(p.node) == 1][:3]
         for number, parent in enumerate(sorted(parents, key=lambda p: p.node)):  # as they stand in their row
-            others = [c for c in edges.children(parent.node) if c.node != chosen.focus and c.node not in chosen.levels]
-            if others:
-                group = Group(parent.relation, False, False, tuple(others), 0, anchor=parent.node)
+            others = edges.children(parent.node, chosen.levels)
+            if others.total:
+                group = Group(parent.relation, False, False, others.items, others.total - len(others.items), anchor=parent.node)
                 sides[number * 2 > len(parents) - 1].append(group)
     for key in order:
         relation, outward = key
         symmetric = graph.relations[relation].symmetric
         side = outward if not symmetric else _lines(sides[True]) <= _lines(sides[False])
         if len(sides[side]) >= _CARDS:
-            chosen.unseen.append((relation, outward, len(found[key])))
+            chosen.unseen.append((relation, outward, found[key].total))
             continue
-        sides[side].append(Group(relation, outward, symmetric, tuple(found[key]), 0))
+        items, total = found[key].items, found[key].total
+        sides[side].append(Group(relation, outward, symmetric, items, total - len(items)))
     chosen.left, chosen.right = (_fit(edges, sides[side], chosen, hops, top) for side in (False, True))
 
 
@@ -293,21 +311,13 @@ def _fit(edges: Edges, groups: list[Group], chosen: Neighbourhood, hops: int, to
         kept = list(group.items[:size])
         if group.anchor is None:
             for place, item in enumerate(kept):
-                inner = _second(edges, item, chosen.focus) if spare > 0 else []
-                shown = inner[: min(2, spare)]
+                if spare <= 0:
+                    break
+                inner = edges.all(item.node, {chosen.focus})
+                shown = inner.items[: min(2, spare)]
                 spare -= len(shown)
-                kept[place] = Item(item.node, item.relation, item.outward, item.weight, tuple(shown), len(inner) - len(shown))
+                kept[place] = Item(item.node, item.relation, item.outward, item.weight, shown, inner.total - len(shown))
         else:
             kept = _by_label(edges.graph, kept)
-        result.append(Group(group.relation, group.outward, group.symmetric, tuple(kept), len(group.items) - size, group.anchor))
+        result.append(Group(group.relation, group.outward, group.symmetric, tuple(kept), group.total - size, group.anchor))
     return result
-
-
-def _second(edges: Edges, item: Item, focus: int) -> list[Item]:
-    """Neighbours of a neighbour by any relation, each once, without the focus."""
-    found: dict[int, Item] = {}
-    for outward in (True, False):
-        for other in edges.items(edges.at(item.node, outward=outward), outward=outward):
-            if other.node not in (focus, item.node):
-                found.setdefault(other.node, other)
-    return edges.ranked(found.values())
