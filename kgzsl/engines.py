@@ -60,9 +60,13 @@ class Engine:
         self._files.append(view)
         if self.name == "duckdb":
             types = {name: "VARCHAR" if kind == "string" else kind for name, kind in columns.items()}
-            return self.connection.read_csv(path, view, sep="\t", quote="", escape="", header=False, columns=types, auto_detect=False)
+            return self.connection.read_csv(
+                path, table_name=view, sep="\t", quote="", escape="", header=False, columns=types, auto_detect=False
+            )
         schema = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
-        return self.connection.read_csv(str(path), view, sep="\t", quote="", escape="", header=False, schema=schema, mode="FAILFAST")
+        return self.connection.read_csv(
+            str(path), table_name=view, sep="\t", quote="", escape="", header=False, schema=schema, mode="FAILFAST"
+        )
 
     def collect(self, expression: Any) -> pa.Table:
         """Return the rows of an expression as an Arrow table in memory."""
