@@ -203,7 +203,7 @@ def answered(
     values = np.asarray(matrix, dtype=np.float64) / (100.0 if per_cent else 1.0)
     if values.shape != (len(classes), len(attributes)):
         raise InvalidInputError("an attribute table is [classes, attributes]", received=f"{values.shape}")
-    known = (values >= 0).all(axis=0)
+    known = np.asarray((values >= 0).all(axis=0))
     left_out = tuple(a for a, k in zip(attributes, known.tolist(), strict=True) if not k)
     if not known.any():
         raise InvalidInputError("some attribute has an answer for every class", received=f"none of {len(attributes):,}")
