@@ -197,6 +197,10 @@ def test_unknown_settings_name_the_choices() -> None:
         readers.make("owl", {"profile": "el"})
     with pytest.raises(InvalidInputError, match="`drop` or `keep`"):
         readers.make("owl", {"deprecated": "hide"})
+    with pytest.raises(InvalidInputError, match="are lists"):
+        readers.make("owl", {"languages": "en"})
+    with pytest.raises(InvalidInputError, match="above 0"):
+        readers.make("owl", {"time_limit": 0})
     with pytest.raises(InvalidInputError, match="reasonner"):
         readers.make("owl", {"reasonner": "hermit"})
 

@@ -77,7 +77,7 @@ def test_reasoners_end_in_time(tmp_path: Path) -> None:
         file = tmp_path / "a.ttl"
         file.write_text("<a:a> <http://www.w3.org/2000/01/rdf-schema#subClassOf> <a:b> .")
         Owl(reasoner="hermit", time_limit=0.2).read(file)
-    assert time.perf_counter() - started < 20
+    assert time.perf_counter() - started < 60
 
 
 def test_both_reasoners_agree_or_say_which_java_they_need(tmp_path: Path) -> None:
