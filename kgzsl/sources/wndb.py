@@ -379,7 +379,7 @@ def _glosses(lines: Lines, bars: np.ndarray, *, examples: bool) -> pa.StringArra
         quotes = np.flatnonzero(data[2:] == _QUOTE)
         quotes = quotes[(data[quotes + 1] == _SPACE) & (data[quotes] == _SEMICOLON)]
         line = np.searchsorted(lines.begin, quotes, side="right") - 1
-        inside = np.flatnonzero((line >= 0) & (quotes >= bars[line] + 2))
+        inside = np.flatnonzero(line >= 0)  # not the header; fields that passed the checks hold none
         # Written from the last to the first, so that the first of a line stands.
         end[line[inside[::-1]]] = quotes[inside[::-1]]
     return pc.ascii_trim(cut(data, bars + 2, end), characters=" ;")

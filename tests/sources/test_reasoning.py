@@ -65,6 +65,7 @@ def test_the_inconsistent_ontology_is_refused_and_its_twin_is_not() -> None:
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_known_mistakes_of_teaching_ontologies_are_found() -> None:
     with pytest.raises(SourceError, match=r"2 unsatisfiable: .*#CheeseyVegetableTopping, .*#IceCream"):
         Owl(reasoner="hermit").read(ONTOLOGIES / "pizza.owl")
