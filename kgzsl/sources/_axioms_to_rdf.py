@@ -23,7 +23,7 @@ def main() -> int:
     try:
         made = from_obo(document) if sys.argv[1] == "obo" else from_owl(document.decode(), sys.argv[1])
     except (ValueError, SyntaxError) as error:
-        said = {"message": str(error), "line": getattr(error, "lineno", None), "column": getattr(error, "offset", None)}
+        said = {"message": getattr(error, "msg", str(error)), "line": getattr(error, "lineno", None), "column": getattr(error, "offset", None)}
         print(json.dumps(said), file=sys.stderr)
         return 3
     sys.stdout.buffer.write(made)

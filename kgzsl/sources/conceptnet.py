@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 
 from kgzsl.artifacts import sha256_file
 from kgzsl.engines import Engine, open_engine
-from kgzsl.errors import InvalidInputError, KgzslError, SourceError, UnknownNameError
-from kgzsl.ids import curies, positions, read_ids
-from kgzsl.sources._assertion_columns import Edges, collect
+from kgzsl.errors import InvalidInputError, KgzslError, SourceError, UnknownNameError, first_five
+from kgzsl.ids import curies, read_ids
+from kgzsl.sources._assertion_columns import Edges, Found, collect
 from kgzsl.sources._assertions import REMEDY, UNSTATED, Filter, problem
 from kgzsl.sources._lines import check_body, check_head, first_bad
 from kgzsl.sources._synonyms import representatives
@@ -127,24 +127,9 @@ class ConceptNet(Reader):
         SourceError : not the dump, or one that is cut, damaged or edited: columns, UTF-8, JSON or a weight that is not a
             positive number; the line is named.
         """
-        check_head(path, "the assertions dump", REMEDY)
-        engine = engine or open_engine()
-        with ThreadPoolExecutor(1) as pool:  # both let go of the interpreter, so they run beside the engine
-            body = pool.submit(check_body, path, engine.name != "duckdb")
-            digest = pool.submit(sha256_file, path)
-            try:
-                found = collect(engine, path, self.filter)
-            except KgzslError:
-                raise
-            except Exception as error:
-                body.result()
-                first_bad(path, problem, REMEDY)
-                raise SourceError("the assertions dump can be read", received=f"{path}: {str(error)[:300]}", remedy=REMEDY) from error
-            body.result()
+        found, digest = self._found(path, engine or open_engine())
         ids, edges, dropped = found.ids, found.edges, found.dropped
-        classes = np.zeros(len(ids), dtype=bool)
-        if wanted := read_ids(str(path.parent / self.around)) if isinstance(self.around, str) else curies(self.around):
-            classes[positions(wanted, ids.to_pylist(), f"{path.name} after filtering")] = True
+        classes = self._classes(path, ids)
         labels = _labels(ids)
         if self.merge:
             synonym = found.names.index(SYNONYM) if SYNONYM in found.names else -1
@@ -175,10 +160,42 @@ class ConceptNet(Reader):
             relation=columns[1][order],
             object=columns[2][order],
             weight=columns[3][order],
-            info=SourceInfo(self.name, self.version, found.licence, {path.name: digest.result()}),
+            info=SourceInfo(self.name, self.version, found.licence, {path.name: digest}),
             dropped={reason: n for reason, n in dropped.items() if n},
             prefixes=_prefixes(ids),
         )
+
+    def _found(self, path: Path, engine: Engine) -> tuple[Found, str]:
+        """Return what the engine finds, and the file's SHA-256; a file that is not whole is an error even where the engine reads it."""
+        check_head(path, "the assertions dump", REMEDY)
+        with ThreadPoolExecutor(1) as pool:  # both let go of the interpreter, so they run beside the engine
+            body = pool.submit(check_body, path, engine.name != "duckdb")
+            digest = pool.submit(sha256_file, path)
+            try:
+                found = collect(engine, path, self.filter)
+            except KgzslError:
+                raise
+            except Exception as error:
+                body.result()
+                first_bad(path, problem, REMEDY)
+                raise SourceError("the assertions dump can be read", received=f"{path}: {str(error)[:300]}", remedy=REMEDY) from error
+            body.result()
+        return found, digest.result()
+
+    def _classes(self, path: Path, ids: pa.StringArray) -> np.ndarray:
+        """Return which ids are those of `around`, bool `[nodes]`."""
+        wanted = read_ids(str(path.parent / self.around)) if isinstance(self.around, str) else curies(self.around)
+        place = pc.index_in(pa.array(wanted, pa.string()), ids)
+        if place.null_count:
+            absent = [w for w, p in zip(wanted, place.to_pylist(), strict=True) if p is None]
+            raise UnknownNameError(
+                f"the classes of `around` are among the {len(ids):,} nodes of the statements that are kept",
+                received=f"{len(absent):,} of {len(wanted):,} are not: {first_five(absent)}",
+                remedy="write them as ConceptNet does (`cn:polar_bear`), leave them out, or keep more statements",
+            )
+        classes = np.zeros(len(ids), dtype=bool)
+        classes[np.asarray(place)] = True
+        return classes
 
 
 def _labels(ids: pa.StringArray) -> pa.StringArray:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import gzip
-import hashlib
 import re
 import zlib
 from collections.abc import Iterator, Mapping
@@ -131,12 +130,6 @@ def _body(head: bytes) -> bytes:
         else:
             return head
         head = head.partition(end)[2]
-
-
-def digest(path: Path) -> str:
-    """Return the hex SHA-256 of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def is_plain(path: Path, syntax: str) -> bool:

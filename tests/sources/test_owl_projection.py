@@ -18,7 +18,7 @@ from kgzsl.sources import readers
 from kgzsl.sources._axioms_to_rdf import from_owl
 from kgzsl.sources.owl import Owl
 from kgzsl.sources.owl_rules import NEVER, PROFILES, RULES, table
-from kgzsl.sources.rdf import parse_document
+from kgzsl.sources.rdf import from_rdflib, parse_document
 
 rdflib = pytest.importorskip("rdflib")
 pytest.importorskip("pyhornedowl")
@@ -68,6 +68,26 @@ def test_profiles_only_ever_add(projected) -> None:
         assert all(projected[r.axiom, less][0] <= projected[r.axiom, more][0] for r in RULES)
 
 
+def test_the_page_about_ontologies_holds_the_table() -> None:
+    assert table() in (Path(__file__).parents[2] / "graphs" / "ontologies.md").read_text()
+
+
+def test_pairs_of_long_lists_are_counted_not_made(tmp_path: Path) -> None:
+    members = " ".join(f"x:C{i}" for i in range(3_500))
+    turtle = f"""@prefix x: <{EXAMPLE}> . @prefix owl: <{OWL}> . @prefix rdfs: <{RDFS}> .
+    [a owl:AllDisjointClasses ; owl:members ({members})] . x:C1 rdfs:subClassOf x:C2 ."""
+    assert read(tmp_path, "a.ttl", turtle).dropped["disjointness (in the profile `full`)"] == 3_500 * 3_499 // 2
+    with pytest.raises(SourceError, match=r"5,000,000 pairs(.|\n)*6,123,250"):
+        read(tmp_path, "a.ttl", turtle, profile="full")
+
+
+def test_rdflib_graphs_are_projected_like_files(tmp_path: Path) -> None:
+    axioms = functional(*(r.axiom for r in RULES))
+    graph = rdflib.Graph().parse(data=from_owl(axioms, "ofn"), format="xml")
+    made = Owl(profile="full", prefixes={"x": EXAMPLE}).project(from_rdflib(graph), {}, "graph")
+    assert edges(made) == edges(read(tmp_path, "a.ofn", axioms, profile="full"))
+
+
 def test_table_names_every_rule_once() -> None:
     lines = table().splitlines()
     assert len(lines) == 2 + len(RULES) + len(NEVER)
@@ -113,6 +133,8 @@ def test_words_prefer_the_language_then_are_made_of_the_name(tmp_path: Path) -> 
     assert words["x:DomesticAnimal_of_x"] == ("Domestic Animal of x", "")
     relation = next(r for r in english.relations if r.id == "x:r")
     assert (relation.label, relation.symmetric) == ("next to", True)
+    italian = f'@prefix x: <{EXAMPLE}> . @prefix skos: <{SKOS}> . x:A a skos:Concept ; skos:prefLabel "cane"@it ; <{RDFS}label> "Hund"@de .'
+    assert read(tmp_path, "b.ttl", italian, languages=["it"]).labels.to_pylist() == ["cane"]
     german = read(tmp_path, "a.ttl", turtle, languages=["de"], synonyms=False)
     assert german.labels[german.ids.to_pylist().index("x:A")].as_py() == "Hund"
 
@@ -175,6 +197,10 @@ def test_unknown_settings_name_the_choices() -> None:
         readers.make("owl", {"profile": "el"})
     with pytest.raises(InvalidInputError, match="`drop` or `keep`"):
         readers.make("owl", {"deprecated": "hide"})
+    with pytest.raises(InvalidInputError, match="are lists"):
+        readers.make("owl", {"languages": "en"})
+    with pytest.raises(InvalidInputError, match="above 0"):
+        readers.make("owl", {"time_limit": 0})
     with pytest.raises(InvalidInputError, match="reasonner"):
         readers.make("owl", {"reasonner": "hermit"})
 
