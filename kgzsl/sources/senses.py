@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kgzsl.errors import InvalidInputError
-from kgzsl.sources.wndb import DECIMAL, LETTERS, Fields, Lines, cut, eight_digits, spaced, synset_ids, windows
+from kgzsl.sources.wnlines import DECIMAL, LETTERS, Fields, Lines, cut, eight_digits, spaced, synset_ids, windows
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kgzsl import data
 from kgzsl.errors import InvalidInputError, MissingDataError, SourceError
 from kgzsl.sources import Senses, readers, sense_ranks
-from kgzsl.sources.wndb import LETTERS
+from kgzsl.sources.wnlines import LETTERS
 from kgzsl.testing.graphs import HEADER
 
 TOP = "".join(f"{line.format(version='3.0')}\n" for line in HEADER)

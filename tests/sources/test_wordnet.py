@@ -16,7 +16,8 @@ from kgzsl import data
 from kgzsl.errors import InvalidInputError, MissingDataError, SourceError, UnknownNameError
 from kgzsl.sources import Statements, readers
 from kgzsl.sources.vocabulary import vocabulary
-from kgzsl.sources.wndb import LETTERS, read_synsets
+from kgzsl.sources.wndb import read_synsets
+from kgzsl.sources.wnlines import LETTERS
 from kgzsl.testing.graphs import HEADER, SYNSETS, write_wordnet
 
 POINTERS = vocabulary().wordnet
