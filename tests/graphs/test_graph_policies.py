@@ -145,7 +145,8 @@ def test_relations_of_one_source() -> None:
 
 
 def test_of_two_labels_of_a_relation_the_first_stands() -> None:
-    one, two = (statements(n, [("t:a", "eats", "t:b")], eats=Relation("eats", label)) for n, label in (("one", "eats"), ("two", "feeds on")))
+    one = statements("one", [("t:a", "eats", "t:b")], eats=Relation("eats", "eats"))
+    two = statements("two", [("t:a", "eats", "t:b")], eats=Relation("eats", "feeds on"))
     assert [r.label for r in compiled(one, two).relations] == ["eats"]
     assert [r.label for r in compiled(two, one).relations] == ["feeds on"]
 
