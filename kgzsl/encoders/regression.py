@@ -1,22 +1,19 @@
-"""Encoders trained to regress the classifier weights of seen classes (GCNZ, SGCN, DGP)."""
+"""Encoders trained to regress the classifier weights of seen classes: one trainer, any receptive field, any network."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import numpy as np
-import scipy.sparse as sp
 import torch
+from torch import nn
 
 from kgzsl.devices import resolve_device
 from kgzsl.encoders.base import Encoder, check_same_nodes, unit_rows
-from kgzsl.encoders.convolution import GraphNetwork
-from kgzsl.encoders.receptive import ReceptiveField, receptive_field
 from kgzsl.encoders.training import History, Schedule, train
 from kgzsl.errors import InvalidInputError
-from kgzsl.ids import positions
 from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Vectors
 
 if TYPE_CHECKING:
@@ -35,6 +32,24 @@ def split_validation(count: int, share: float, seed: int) -> tuple[np.ndarray, n
     order = np.random.default_rng(seed).permutation(count)
     held = round(count * share)
     return np.sort(order[held:]), np.sort(order[:held])
+
+
+class Field(Protocol):
+    """A receptive field: whatever else it holds, it names the input rows that its network needs."""
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """Positions of the input rows among the view's nodes, `[rows in]`."""
+
+
+class Network(Protocol):
+    """What this encoder trains: an `nn.Module` with these two."""
+
+    def reset(self, generator: torch.Generator) -> None:
+        """Draw all initial parameters from one generator."""
+
+    def __call__(self, features: torch.Tensor, field: Any, generator: torch.Generator | None = None) -> torch.Tensor:
+        """Map input rows `[rows in, dim]` to unit rows `[nodes asked for, out]`; dropout only when a generator is given."""
 
 
 class WeightRegressionEncoder(Encoder):
@@ -66,7 +81,7 @@ class WeightRegressionEncoder(Encoder):
         self.hidden = list(hidden)
         self.schedule = Schedule(epochs, learning_rate, weight_decay, patience)
         self.validation, self.seed, self.device = validation, seed, device
-        self.network: GraphNetwork | None = None
+        self.network: nn.Module | None = None
         self.history: History | None = None
 
     def settings(self) -> dict[str, Any]:
@@ -82,18 +97,22 @@ class WeightRegressionEncoder(Encoder):
         }
 
     @abstractmethod
-    def layers(self, view: View) -> list[tuple[sp.csr_matrix, ...]]:
-        """Return per layer, first to last, the hop matrices `[nodes, nodes]` that it propagates over."""
+    def build(self, inputs: int, outputs: int) -> nn.Module:
+        """Return the untrained `Network` for `inputs` vector columns and `outputs` weight columns."""
 
     @abstractmethod
-    def build(self, inputs: int, outputs: int) -> GraphNetwork:
-        """Return the untrained network for `inputs` vector columns and `outputs` weight columns."""
-
-    def field(self, view: View, nodes: Sequence[str]) -> ReceptiveField:
+    def field(self, view: View, nodes: Sequence[str]) -> Field:
         """Return the receptive field of `nodes` in this encoder's network."""
-        return receptive_field(self.layers(view), positions(nodes, view.ids, "the graph"), resolve_device(self.device))
 
-    def inputs(self, vectors: Vectors, field: ReceptiveField) -> torch.Tensor:
+    def shape(self, view: View, vectors: Vectors, targets: ClassifierWeights) -> tuple[int, ...]:
+        """Return what `build` takes for this data."""
+        return vectors.dim, targets.dim
+
+    @abstractmethod
+    def shape_of(self, state: Mapping[str, np.ndarray]) -> tuple[int, ...]:
+        """Return what `build` took for the network of `state`; raises KeyError where the state does not say."""
+
+    def inputs(self, vectors: Vectors, field: Field) -> torch.Tensor:
         """Return the L2-normalised vectors of the field's input rows, `[field inputs, dim]`."""
         rows = vectors.matrix[field.inputs]
         norms = np.linalg.norm(rows, axis=1, keepdims=True)  # a node without a vector may be all zeros (its policy's choice)
@@ -103,8 +122,8 @@ class WeightRegressionEncoder(Encoder):
         check_same_nodes(view, vectors)
         device = resolve_device(self.device)
         goal = torch.from_numpy(unit_rows(targets.matrix).astype(np.float32)).to(device)
-        self.network = self.build(vectors.dim, targets.dim).to(device)
-        self.network.reset(torch.Generator(device).manual_seed(self.seed))
+        self.network = self.build(*self.shape(view, vectors, targets)).to(device)
+        cast("Network", self.network).reset(torch.Generator(device).manual_seed(self.seed))
         masks = torch.Generator(device).manual_seed(self.seed + 1)
         learn, held = split_validation(len(targets), self.validation, self.seed)
 
@@ -139,9 +158,8 @@ class WeightRegressionEncoder(Encoder):
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         try:
-            first, last = state["layers.0.weight"], state[f"layers.{len(self.hidden)}.weight"]
-            network = self.build(first.shape[0], last.shape[1])
+            network = self.build(*self.shape_of(state))
             network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in state.items()})
-        except (KeyError, RuntimeError) as error:
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise InvalidInputError(f"the state must be that of `{self.name}` with these settings", received=str(error)[:300]) from error
         self.network = network.to(resolve_device(self.device))
