@@ -8,6 +8,7 @@ from kgzsl.graphs.hierarchy import Hierarchy, rooted
 from kgzsl.graphs.link import Link, link
 from kgzsl.graphs.recipe import Recipe, load_recipe, shipped_recipes
 from kgzsl.graphs.views import View, ancestors, both_directions, descendants, directed, hop_distance, undirected
+from kgzsl.graphs.walks import top_neighbours
 
 __all__ = [
     "Distances",
@@ -29,5 +30,6 @@ __all__ = [
     "rooted",
     "shipped_recipes",
     "shortest_paths",
+    "top_neighbours",
     "undirected",
 ]
