@@ -122,7 +122,8 @@ class WeightRegressionEncoder(Encoder):
         check_same_nodes(view, vectors)
         device = resolve_device(self.device)
         goal = torch.from_numpy(unit_rows(targets.matrix).astype(np.float32)).to(device)
-        self.network = self.build(*self.shape(view, vectors, targets)).to(device)
+        with torch.random.fork_rng(devices=[]):  # layers of libraries draw when they are made, only to be drawn again by `reset`
+            self.network = self.build(*self.shape(view, vectors, targets)).to(device)
         cast("Network", self.network).reset(torch.Generator(device).manual_seed(self.seed))
         masks = torch.Generator(device).manual_seed(self.seed + 1)
         learn, held = split_validation(len(targets), self.validation, self.seed)
@@ -158,7 +159,8 @@ class WeightRegressionEncoder(Encoder):
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         try:
-            network = self.build(*self.shape_of(state))
+            with torch.random.fork_rng(devices=[]):
+                network = self.build(*self.shape_of(state))
             network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in state.items()})
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise InvalidInputError(f"the state must be that of `{self.name}` with these settings", received=str(error)[:300]) from error
