@@ -30,25 +30,32 @@ class CompositionAggregator(nn.Module):
 
     λ is the edge's direction: O as stated, I inverse; S is the node itself. The paper's eq. 5 adds all edges up; its code weighs
     the three parts alike and normalises by degree, which is done here by the mean.
+
+    Parameters
+    ----------
+    last : nothing comes after it that would need z', so there is no W_R.
     """
 
-    def __init__(self, inputs: int, outputs: int, composition: str) -> None:
+    def __init__(self, inputs: int, outputs: int, composition: str, *, last: bool) -> None:
         super().__init__()
         self.directions = nn.Parameter(torch.empty(3, inputs, outputs))  # O, I, S
-        self.relations = nn.Parameter(torch.empty(inputs, outputs))
+        self.relations = None if last else nn.Parameter(torch.empty(inputs, outputs))
         self.loop = nn.Parameter(torch.empty(1, inputs))
         self.bias = nn.Parameter(torch.empty(outputs))
         self.composition = composition
 
     def reset_parameters(self) -> None:
         """Draw all matrices by Glorot's rules and zero b."""
-        for matrix in (*self.directions, self.relations):
+        for matrix in (*self.directions, *([] if self.relations is None else [self.relations])):
             nn.init.xavier_uniform_(matrix)
         nn.init.xavier_normal_(self.loop)
         nn.init.zeros_(self.bias)
 
     def forward(self, features: torch.Tensor, relations: torch.Tensor, hood: Neighbourhood) -> tuple[torch.Tensor, torch.Tensor]:
-        """Map `[rows in, inputs]` and z `[relations, inputs]` to `[rows out, outputs]` and z' `[relations, outputs]`."""
+        """Map `[rows in, inputs]` and z `[relations, inputs]` to `[rows out, outputs]` and z' `[relations, outputs]`.
+
+        The last layer returns z as it is.
+        """
         messages = compose(self.composition, features[hood.source], relations[hood.relation])
         rows = len(hood.own)
         place = hood.target + rows * (hood.relation % 2)  # relations stand at even places, their inverses at odd ones
@@ -57,7 +64,7 @@ class CompositionAggregator(nn.Module):
         stated, inverse = (total / count.clamp(min=1)[:, None]).split(rows)
         itself = compose(self.composition, features[hood.own], self.loop)
         parts = [part @ matrix for part, matrix in zip((stated, inverse, itself), self.directions, strict=True)]
-        return (parts[0] + parts[1] + parts[2]) / 3 + self.bias, relations @ self.relations
+        return (parts[0] + parts[1] + parts[2]) / 3 + self.bias, relations if self.relations is None else relations @ self.relations
 
 
 class RelationVectors(nn.Module):
@@ -118,13 +125,10 @@ class CompGCN(TypedEncoder):
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "composition": self.composition, "bases": self.bases}
 
-    def layer(self, inputs: int, outputs: int, relations: int) -> CompositionAggregator:
-        return CompositionAggregator(inputs, outputs, self.composition)
-
     def build(self, inputs: int, outputs: int, relations: int = 1) -> CompositionNetwork:
         dims = [inputs, *self.hidden, outputs]
         return CompositionNetwork(
-            [self.layer(a, b, relations) for a, b in pairwise(dims)],
+            [CompositionAggregator(a, b, self.composition, last=i == len(self.hidden)) for i, (a, b) in enumerate(pairwise(dims))],
             RelationVectors(relations, inputs, self.bases),
             [inputs, outputs, relations],
             dropout=self.dropout,
