@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
@@ -12,6 +13,7 @@ from torch import nn
 
 from kgzsl.devices import resolve_device
 from kgzsl.encoders.base import Encoder, check_same_nodes, unit_rows
+from kgzsl.encoders.checkpoint import Checkpoint, data_digest
 from kgzsl.encoders.training import History, Schedule, train
 from kgzsl.errors import InvalidInputError
 from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Vectors
@@ -118,7 +120,25 @@ class WeightRegressionEncoder(Encoder):
         norms = np.linalg.norm(rows, axis=1, keepdims=True)  # a node without a vector may be all zeros (its policy's choice)
         return torch.from_numpy(rows / np.maximum(norms, 1e-12)).to(resolve_device(self.device))
 
-    def fit(self, view: View, vectors: Vectors, targets: ClassifierWeights) -> Self:
+    def fit(
+        self,
+        view: View,
+        vectors: Vectors,
+        targets: ClassifierWeights,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: int = 50,
+    ) -> Self:
+        """Learn from the seen classes' classifier weights (see `Encoder.fit`).
+
+        Parameters
+        ----------
+        checkpoint : artifact folder that is written every `every` epochs; where it is there already, training goes on from it.
+
+        Raises
+        ------
+        IncompatibleError : the checkpoint is that of other data or settings (more epochs and another patience are allowed).
+        """
         check_same_nodes(view, vectors)
         device = resolve_device(self.device)
         goal = torch.from_numpy(unit_rows(targets.matrix).astype(np.float32)).to(device)
@@ -135,9 +155,13 @@ class WeightRegressionEncoder(Encoder):
             assert network is not None
             return lambda: half_mean_squared_error(network(features, field, generator), wanted)
 
-        self.history = train(
-            self.network, loss_on(learn, masks), loss_on(held, None) if len(held) else None, self.schedule, f"{self.name}: training"
-        )
+        kept = None
+        if checkpoint is not None:
+            decides = {k: v for k, v in self.settings().items() if k not in ("epochs", "patience")}
+            data = {"graph": view.graph_digest, "view": view.name, "data": data_digest(vectors, targets)}
+            kept = Checkpoint(checkpoint, {"encoder": self.name, "device": device.type, **decides, **data}, masks, every)
+        validation = loss_on(held, None) if len(held) else None
+        self.history = train(self.network, loss_on(learn, masks), validation, self.schedule, f"{self.name}: training", kept)
         return self
 
     @torch.no_grad()
