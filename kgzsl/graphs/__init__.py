@@ -7,7 +7,7 @@ from kgzsl.graphs.graph import KnowledgeGraph
 from kgzsl.graphs.hierarchy import Hierarchy, rooted
 from kgzsl.graphs.link import Link, link
 from kgzsl.graphs.recipe import Recipe, load_recipe, shipped_recipes
-from kgzsl.graphs.views import View, ancestors, both_directions, descendants, directed, hop_distance, undirected
+from kgzsl.graphs.views import View, ancestors, both_directions, descendants, directed, hop_distance, top_neighbours_view, typed, undirected
 from kgzsl.graphs.walks import top_neighbours
 
 __all__ = [
@@ -31,5 +31,7 @@ __all__ = [
     "shipped_recipes",
     "shortest_paths",
     "top_neighbours",
+    "top_neighbours_view",
+    "typed",
     "undirected",
 ]
