@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
 from kgzsl.encoders.aggregation import AggregatorEncoder, assemble
 from kgzsl.encoders.neighbourhoods import Block, Neighbourhood
+
+if TYPE_CHECKING:
+    from kgzsl.encoders.memory import MemoryEstimate
+    from kgzsl.graphs.views import View
+    from kgzsl.matrices import ClassifierWeights, Vectors
+
+#: Bytes per hidden value and place that oneDNN's LSTM keeps for the backward pass in a workspace of its own (measured: 65 to 83).
+_WORKSPACE = 72
 
 
 class LSTMAggregator(nn.Module):
@@ -50,6 +61,13 @@ class LSTM(AggregatorEncoder):
     name = "lstm"
     source = "Hamilton, Ying, Leskovec, Inductive Representation Learning on Large Graphs, NeurIPS 2017; as in ZSL-KG, TMLR 2022"
     padded = True
+
+    def memory(self, view: View, vectors: Vectors, targets: ClassifierWeights) -> MemoryEstimate:
+        found, field = super().memory(view, vectors, targets), self.field(view, targets.ids)
+        widths = [vectors.dim, *self.hidden]
+        places = [sum(block.index.numel() for block in hood.blocks) for hood in field.layers]
+        workspace = sum(_WORKSPACE * width * count for width, count in zip(widths, places, strict=True))
+        return replace(found, activations=found.activations + workspace)
 
     def layer(self, inputs: int, outputs: int, relations: int) -> LSTMAggregator:
         return LSTMAggregator(inputs, outputs)

@@ -14,6 +14,7 @@ from torch import nn
 from kgzsl.devices import resolve_device
 from kgzsl.encoders.base import Encoder, check_same_nodes, unit_rows
 from kgzsl.encoders.checkpoint import Checkpoint, data_digest
+from kgzsl.encoders.memory import MemoryEstimate, estimate
 from kgzsl.encoders.training import History, Schedule, train
 from kgzsl.errors import InvalidInputError
 from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Vectors
@@ -163,6 +164,14 @@ class WeightRegressionEncoder(Encoder):
         validation = loss_on(held, None) if len(held) else None
         self.history = train(self.network, loss_on(learn, masks), validation, self.schedule, f"{self.name}: training", kept)
         return self
+
+    def memory(self, view: View, vectors: Vectors, targets: ClassifierWeights) -> MemoryEstimate:
+        """Return how much memory `fit` on this data will take, without fitting."""
+        check_same_nodes(view, vectors)
+        field = self.field(view, targets.ids)
+        shape, rows = self.shape(view, vectors, targets), len(field.inputs)
+        device = resolve_device(self.device)
+        return estimate(lambda: self.build(*shape), field, (rows, vectors.dim), (len(targets), targets.dim), device)
 
     @torch.no_grad()
     def encode(self, view: View, vectors: Vectors, nodes: Sequence[str], *, chunk: int = 4096) -> ClassEmbeddings:

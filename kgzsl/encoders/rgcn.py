@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -10,6 +10,11 @@ from torch import nn
 from kgzsl.encoders.aggregation import TypedEncoder
 from kgzsl.encoders.neighbourhoods import Neighbourhood
 from kgzsl.errors import InvalidInputError, require
+
+if TYPE_CHECKING:
+    from kgzsl.encoders.memory import MemoryEstimate
+    from kgzsl.graphs.views import View
+    from kgzsl.matrices import ClassifierWeights, Vectors
 
 
 class RelationalAggregator(nn.Module):
@@ -48,6 +53,15 @@ class RGCN(TypedEncoder):
 
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "bases": self.bases}
+
+    def memory(self, view: View, vectors: Vectors, targets: ClassifierWeights) -> MemoryEstimate:
+        backend: Any = require("torch_geometric.backend", "graphs")
+        before = backend.use_segment_matmul
+        backend.use_segment_matmul = False  # else chosen by content, which an estimate has not; with bases the choice has no effect
+        try:
+            return super().memory(view, vectors, targets)
+        finally:
+            backend.use_segment_matmul = before
 
     def layer(self, inputs: int, outputs: int, relations: int) -> RelationalAggregator:
         return RelationalAggregator(inputs, outputs, relations, self.bases)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -14,6 +11,7 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from kgzsl.devices import resolve_device
 from kgzsl.encoders import ENCODERS, sparse
 from kgzsl.encoders.convolution import GraphNetwork
+from kgzsl.encoders.memory import without_content
 from kgzsl.encoders.receptive import ReceptiveField
 from kgzsl.encoders.sparse import SparseOperator
 from kgzsl.errors import InvalidInputError
@@ -62,8 +60,7 @@ def test_aggregators_stay_on_their_device(name, world, halves, monkeypatch):
     monkeypatch.setattr("torch_geometric.backend.use_segment_matmul", False)  # a choice by the number of pairs, which a fake hides
     with FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=False):  # R-GCN takes the pairs of one type by their mask
         device = torch.device("meta")
-        monkeypatch.setattr(SparseOperator, "edges", 10)
-        field = _faked(real, device)
+        field = without_content(real, device)
         with device:
             network = encoder.build(world.vectors.dim, world.weights.dim, len(view.adjacency))
         network.train()
@@ -75,19 +72,6 @@ def test_aggregators_stay_on_their_device(name, world, halves, monkeypatch):
         name, stray = list(network.named_parameters())[-1]
         with pytest.raises((RuntimeError, AssertionError), match="device"):  # the check itself can fail
             functional_call(network, {name: torch.empty(stray.shape, device="cpu")}, (inputs, field))
-
-
-def _faked(value: Any, device: torch.device) -> Any:
-    """Return a receptive field with an empty tensor on `device` in place of every tensor."""
-    if isinstance(value, torch.Tensor):
-        return torch.empty(value.shape, dtype=value.dtype, device=device)
-    if isinstance(value, tuple):
-        return tuple(_faked(v, device) for v in value)
-    if isinstance(value, SparseOperator):
-        return SparseOperator(torch.empty(value.shape, device=device), torch.empty(value.shape[::-1], device=device))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.replace(value, **{f.name: _faked(getattr(value, f.name), device) for f in dataclasses.fields(value)})
-    return value
 
 
 def _fake_multiply(matrix: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
