@@ -15,6 +15,9 @@ class KgzslError(Exception):
     remedy : what the reader can do about it.
     """
 
+    #: With which a command ends that raises it.
+    exit_status = 1
+
     def __init__(self, rule: str, *, received: object = None, remedy: str | None = None) -> None:
         self.rule, self.received, self.remedy = rule, received, remedy
         lines = [rule]

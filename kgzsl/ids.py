@@ -17,6 +17,7 @@ PREFIXES = {
 }
 
 _WNID = re.compile(r"[nvars]\d{8}")
+_WNIDS = re.compile(r"(?:[nvars]\d{8}\n)*")
 _CURIE = re.compile(r"[A-Za-z][\w.-]*:\S+")
 
 
@@ -41,7 +42,10 @@ def curie(text: str) -> str:
 
 def curies(texts: Iterable[str]) -> tuple[str, ...]:
     """Return the CURIE of every text, in order (see `curie`)."""
-    return tuple(curie(t) for t in texts)
+    listed = list(texts)
+    if _WNIDS.fullmatch("".join([f"{t}\n" for t in listed])):  # one search for the long lists of ImageNet's classes
+        return tuple([f"wn30:{t}" for t in listed])
+    return tuple(curie(t) for t in listed)
 
 
 def wnid(identifier: str) -> str:
@@ -94,9 +98,12 @@ def read_ids(path: str) -> tuple[str, ...]:
     """
     try:
         with open(path, encoding="utf-8") as stream:
-            lines = [line.split("#")[0].split("\t")[0].strip() for line in stream]
+            text = stream.read()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError("a class list is a UTF-8 text file, one id per line", received=f"{path}: {error}") from error
-    ids = curies(line for line in lines if line)
+    lines = text.split("\n")
+    if "#" in text or "\t" in text:
+        lines = [line.split("#")[0].split("\t")[0] for line in lines]
+    ids = curies(line for line in map(str.strip, lines) if line)
     check_unique(ids, f"the class list {path}")
     return ids

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "graphs" / "README.md", ROOT / "CHANGELOG.md"]
+PAGES = [ROOT / "README.md", ROOT / "graphs" / "README.md", ROOT / "ontologies" / "README.md", ROOT / "CHANGELOG.md"]
 README = PAGES[0].read_text(encoding="utf-8")
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 

@@ -1,16 +1,19 @@
-"""`kgzsl graph`: build, describe, validate."""
+"""`kgzsl graph`: build, describe, validate; what is done with a graph after that is in `graph_use`."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Knowledge graphs: build one from a recipe, describe it, validate it.")
+from kgzsl.cli import graph_use
+from kgzsl.cli.graph_use import JsonFlag
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app = typer.Typer(no_args_is_help=True, help="Knowledge graphs: build, describe, validate, compare, export, ask and draw them.")
+
 GraphFolder = Annotated[Path, typer.Argument(help="Folder of a graph artifact, NAME.kg.")]
 
 
@@ -49,9 +52,12 @@ def build(
 def describe(
     folder: GraphFolder,
     classes: Annotated[Path | None, typer.Option("--classes", help="Class list, one id per line: how many are in the graph?")] = None,
+    along: Annotated[
+        str, typer.Option("--along", help="Relation whose depth is measured, from parts to wholes or kinds to classes.")
+    ] = "hypernym",
     as_json: JsonFlag = False,
 ) -> None:
-    """Say what a graph holds: sources, counts, components, depth, degrees, and how much of a class list it covers.
+    """Say what a graph holds: sources, counts per relation and source, components, depth, degrees, texts, cover of a class list.
 
     Example: kgzsl graph describe graphs/imagenet.kg --classes unseen.txt
     """
@@ -60,23 +66,32 @@ def describe(
     from kgzsl.ids import read_ids
 
     wanted = read_ids(str(classes)) if classes else None
-    record = describe_graph(KnowledgeGraph.load(folder), wanted)
+    graph = KnowledgeGraph.load(folder)
+    if along != "hypernym":
+        graph.edges_of(along)  # asked for, so it must be there
+    record = describe_graph(graph, wanted, relation=along)
+    if not as_json and sys.stdout.isatty():
+        graph_use.print_description(record)
+        return
     typer.echo(json.dumps(record, indent=1, ensure_ascii=False) if as_json else format_description(record))
 
 
 @app.command("validate")
 def validate(folder: GraphFolder, as_json: JsonFlag = False) -> None:
-    """Check digests, structure and cycles; ends with status 1 when there is a problem.
+    """Check digests, weights, names, structure and cycles; ends with status 1 when there is a problem.
 
     Example: kgzsl graph validate graphs/imagenet.kg
     """
     from kgzsl.graphs import KnowledgeGraph
-    from kgzsl.graphs.validate import validate_graph
+    from kgzsl.graphs.validate import check_graph
 
-    problems = validate_graph(KnowledgeGraph.load(folder))
-    if as_json:
-        typer.echo(json.dumps({"path": str(folder), "problems": problems}, indent=1, ensure_ascii=False))
-    else:
-        typer.echo("\n".join(problems) if problems else f"{folder}: sound")
-    if problems:
+    found = check_graph(KnowledgeGraph.load(folder))
+    graph_use.emit_findings(folder, found.problems, found.notes, as_json=as_json)
+    if found.problems:
         raise typer.Exit(1)
+
+
+app.command("diff")(graph_use.diff)
+app.command("export")(graph_use.export)
+app.command("query")(graph_use.query)
+app.command("show")(graph_use.show)

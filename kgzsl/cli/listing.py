@@ -11,6 +11,9 @@ from kgzsl.errors import UnknownNameError
 from kgzsl.registry import Entry
 
 NOUNS = {
+    "sources": ("kgzsl.sources", "readers"),
+    "recipes": ("kgzsl.graphs.recipe", "entries"),
+    "relations": ("kgzsl.sources.vocabulary", "entries"),
     "encoders": ("kgzsl.encoders", "ENCODERS"),
     "classifiers": ("kgzsl.classifiers", "CLASSIFIERS"),
     "calibrations": ("kgzsl.calibration", "CALIBRATIONS"),
@@ -48,4 +51,5 @@ def _entries(noun: str) -> list[Entry]:
     from importlib import import_module
 
     module, name = NOUNS[noun]
-    return list(getattr(import_module(module), name))
+    found = getattr(import_module(module), name)
+    return list(found() if callable(found) else found)

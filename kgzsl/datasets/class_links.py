@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kgzsl.artifacts import sha256_file
-from kgzsl.errors import InvalidInputError, SourceError, UnknownNameError, first_five
+from kgzsl.errors import InvalidInputError, UnknownNameError, first_five
+from kgzsl.sources.class_links import read_link_rows
 
 if TYPE_CHECKING:
     from kgzsl.graphs.attach import NewClass
     from kgzsl.sources.base import SourceInfo
 
 TABLES = Path(__file__).with_name("links")
-_COLUMNS = ("id", "parents", "by", "label", "text")
-#: Who found a row's parents: the linker, by the whole name or by its end, or a person.
-BY = ("exact", "suffix", "hand")
 
 
 @dataclass(frozen=True)
@@ -91,22 +89,6 @@ def read_links(path: Path) -> ClassLinks:
     from kgzsl.graphs.attach import NewClass
     from kgzsl.sources.base import SourceInfo
 
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError("a table of links is UTF-8 text", received=f"{path}: {error}") from error
-    if not lines or tuple(lines[0].split("\t")) != _COLUMNS:
-        raise SourceError(f"a table of links has the columns {', '.join(_COLUMNS)}", received=f"{path}: {lines[:1]}")
-    rows: dict[str, NewClass] = {}
-    by: dict[str, str] = {}
-    for number, line in enumerate(lines[1:], start=2):
-        fields = line.split("\t")
-        if len(fields) != len(_COLUMNS) or not all(fields[:4]) or fields[2] not in BY or fields[0] in rows:
-            raise SourceError(
-                f"a row of links has an id of its own, parents, one of {', '.join(BY)}, a label and perhaps a text",
-                received=f"{path}, line {number}: {line[:80]!r}",
-            )
-        rows[fields[0]] = NewClass(fields[0], fields[3], fields[4], tuple(fields[1].split()))
-        by[fields[0]] = fields[2]
+    rows = read_link_rows(path)
     source = SourceInfo(path.stem, "1", "Apache-2.0", {path.name: sha256_file(path)})
-    return ClassLinks(tuple(rows[i] for i in sorted(rows)), by, source)
+    return ClassLinks(tuple(NewClass(r.id, r.label, r.text, r.parents) for r in rows), {r.id: r.by for r in rows}, source)

@@ -97,8 +97,11 @@ def attach(graph: KnowledgeGraph, classes: Sequence[NewClass], source: SourceInf
 def _manifest(graph: KnowledgeGraph, grown: KnowledgeGraph, source: SourceInfo) -> dict[str, Any]:
     """The manifest of `graph` with one more source, the counts of `grown` and the digest of what was grown from."""
     kept = {k: v for k, v in graph.manifest.items() if k not in _OF_FILES}
+    # a dataset's own prefix means nothing beyond it, and RDF wants an IRI
+    own = {p: f"urn:kgzsl:{p}:" for p in {i.partition(":")[0] for i in set(grown.ids).difference(graph.ids)} if p not in graph.prefixes}
     return {
         **kept,
+        "prefixes": graph.prefixes | dict(sorted(own.items())),
         "name": f"{graph.name}+{source.name}",
         "sources": [*graph.manifest.get("sources", ()), asdict(source)],
         "attached_to": graph.digest,

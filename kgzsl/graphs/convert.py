@@ -8,7 +8,7 @@ import numpy as np
 
 from kgzsl.errors import require
 from kgzsl.graphs.graph import KnowledgeGraph
-from kgzsl.ids import PREFIXES
+from kgzsl.graphs.rdf import prefixes_of, serializable, triples
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -17,14 +17,28 @@ if TYPE_CHECKING:
 
 
 def to_networkx(graph: KnowledgeGraph) -> nx.MultiDiGraph:
-    """Return a `networkx.MultiDiGraph`: nodes by id with kind, label, text; edges keyed by relation, with weight."""
+    """Return a `networkx.MultiDiGraph`: nodes by id with kind, label, text, origin; edges keyed by relation, with weight, origin.
+
+    `origin` is the name of the source: `source` is what node-link JSON calls the subject of an edge.
+    """
     networkx: Any = require("networkx", "graphs")
     result = networkx.MultiDiGraph(name=graph.name, digest=graph.digest)
-    for identifier, kind, label, text in zip(graph.ids, graph.kinds, graph.labels, graph.texts, strict=True):
-        result.add_node(identifier, kind=kind, label=label, text=text)
-    for s, r, o, w in _rows(graph):
-        result.add_edge(graph.ids[s], graph.ids[o], key=graph.relations[r].id, weight=w)
+    rows = zip(graph.ids, graph.kinds, graph.labels, graph.texts, graph.node_sources, strict=True)
+    result.add_nodes_from((i, {"kind": kind, "label": label, "text": text, "origin": source}) for i, kind, label, text, source in rows)
+    names = [r.id for r in graph.relations]
+    sources = edge_source_names(graph)
+    columns = (graph.subject, graph.relation, graph.object, graph.weight, graph.edge_source)
+    result.add_edges_from(
+        (graph.ids[s], graph.ids[o], names[r], {"weight": w, "origin": sources[k]})
+        for s, r, o, w, k in zip(*(c.tolist() for c in columns), strict=True)
+    )
     return result
+
+
+def edge_source_names(graph: KnowledgeGraph) -> list[str]:
+    """Return the name of every source that `edge_source` may point to; empty where the manifest does not say."""
+    wanted = int(graph.edge_source.max()) + 1 if len(graph.edge_source) else 0
+    return [*graph.source_names, *[""] * max(0, wanted - len(graph.source_names))]
 
 
 def to_pyg(graph: KnowledgeGraph) -> Data:
@@ -46,36 +60,27 @@ def to_pyg(graph: KnowledgeGraph) -> Data:
     )
 
 
-def to_rdflib(graph: KnowledgeGraph) -> rdflib.Graph:
-    """Return an `rdflib.Graph`: every edge as a triple, labels as `skos:prefLabel`, texts as `skos:definition`.
+def to_rdflib(graph: KnowledgeGraph, *, weights: bool = False) -> rdflib.Graph:
+    """Return an `rdflib.Graph` of the triples that `kgzsl.graphs.rdf` lists; for big graphs `kgzsl graph query` is faster.
 
-    A hypernym edge is also `skos:broader`, so that SKOS tools see the hierarchy. Weights are not part of it.
+    Parameters
+    ----------
+    weights : also an `rdf:Statement` for each edge whose weight is not 1.
     """
     rdf: Any = require("rdflib", "graphs")
-    skos = rdf.namespace.SKOS
-    result = rdf.Graph()
-    for prefix, base in PREFIXES.items():
-        result.bind(prefix, base)
-    result.bind("skos", skos)
-    nodes = [rdf.URIRef(_iri(i)) for i in graph.ids]
-    relations = [rdf.URIRef(PREFIXES["kgzsl"] + r.id) for r in graph.relations]
-    broader = {i for i, r in enumerate(graph.relations) if r.id == "hypernym"}
-    for node, label, text in zip(nodes, graph.labels, graph.texts, strict=True):
-        result.add((node, skos.prefLabel, rdf.Literal(label, lang="en")))
-        if text:
-            result.add((node, skos.definition, rdf.Literal(text, lang="en")))
-    for s, r, o, _ in _rows(graph):
-        result.add((nodes[s], relations[r], nodes[o]))
-        if r in broader:
-            result.add((nodes[s], skos.broader, nodes[o]))
+    ox: Any = require("pyoxigraph", "graphs")
+    result = rdf.Graph(bind_namespaces="none")
+    for prefix, base in serializable(prefixes_of(graph)).items():
+        result.bind(prefix, base, override=True, replace=True)
+
+    def term(value: Any) -> Any:
+        if isinstance(value, ox.NamedNode):
+            return rdf.URIRef(value.value)
+        if isinstance(value, ox.BlankNode):
+            return rdf.BNode(value.value)
+        plain = value.datatype.value == "http://www.w3.org/2001/XMLSchema#string"
+        return rdf.Literal(value.value, datatype=None if plain else rdf.URIRef(value.datatype.value))
+
+    for t in triples(graph, weights=weights):
+        result.add((term(t.subject), term(t.predicate), term(t.object)))
     return result
-
-
-def _iri(identifier: str) -> str:
-    prefix, _, local = identifier.partition(":")
-    return PREFIXES[prefix] + local if prefix in PREFIXES else identifier
-
-
-def _rows(graph: KnowledgeGraph) -> zip[tuple[int, int, int, float]]:
-    columns = (graph.subject, graph.relation, graph.object, graph.weight)
-    return zip(*(c.tolist() for c in columns), strict=True)

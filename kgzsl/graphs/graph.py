@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -69,7 +71,7 @@ class KnowledgeGraph:
         edges = {len(c) for c in (self.subject, self.relation, self.object, self.weight, self.edge_source)}
         if len(nodes) != 1 or len(edges) != 1 or len(self.relations) != len(self.relation_sources):
             raise InvalidInputError("columns of one table have one length", received=f"nodes {sorted(nodes)}, edges {sorted(edges)}")
-        if any(a >= b for a, b in zip(self.ids, self.ids[1:], strict=False)):
+        if not all(map(operator.lt, self.ids, self.ids[1:])):
             raise InvalidInputError("node ids are sorted and unique", received="they are not")
         for name, column, end in (
             ("subject", self.subject, len(self.ids)),
@@ -95,6 +97,11 @@ class KnowledgeGraph:
     def source_names(self) -> tuple[str, ...]:
         """Names of the sources, in the recipe's order; `edge_source` counts in it."""
         return tuple(s["name"] for s in self.manifest.get("sources", ()))
+
+    @property
+    def prefixes(self) -> dict[str, str]:
+        """Prefix → IRI: those of the manifest, over `kgzsl.ids.PREFIXES`."""
+        return {**PREFIXES, **self.manifest.get("prefixes", {})}
 
     @cached_property
     def digest(self) -> str:
@@ -150,12 +157,12 @@ class KnowledgeGraph:
     def counts(self) -> dict[str, Any]:
         """Return the counts of nodes, edges, edges per relation and nodes per kind."""
         per_relation = np.bincount(self.relation, minlength=len(self.relations))
-        kinds, per_kind = np.unique(np.asarray(self.kinds, dtype=object), return_counts=True)
+        per_kind = Counter(self.kinds)
         return {
             "nodes": len(self.ids),
             "edges": len(self.subject),
             "relations": {r.id: int(n) for r, n in zip(self.relations, per_relation, strict=True)},
-            "kinds": {str(k): int(n) for k, n in zip(kinds, per_kind, strict=True)},
+            "kinds": {k: per_kind[k] for k in sorted(per_kind)},
         }
 
     def tables(self) -> dict[str, pa.Table]:
@@ -181,7 +188,9 @@ class KnowledgeGraph:
         for name, table in self.tables().items():
             pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
         content = {k: v for k, v in self.manifest.items() if k not in ("kind", "format_version", "files", "digest")}
-        return write_manifest(folder, "graph", {**content, "prefixes": PREFIXES, "counts": self.counts(), "content_digest": self.digest})
+        return write_manifest(
+            folder, "graph", {**content, "prefixes": self.prefixes, "counts": self.counts(), "content_digest": self.digest}
+        )
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the artifact folder, whole or not at all."""

@@ -11,6 +11,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from kgzsl.errors import InvalidInputError
+from kgzsl.graphs.closure import ancestor_pairs
 from kgzsl.graphs.views import View
 from kgzsl.ids import check_unique, positions
 
@@ -59,14 +60,14 @@ def reachable(view: View, nodes: np.ndarray) -> sparse.csr_matrix:
     ------
     InvalidInputError : the view has several matrices.
     """
-    step = single_adjacency(view).astype(bool)
-    frontier = sparse.csr_matrix((np.ones(len(nodes), dtype=bool), (np.arange(len(nodes)), nodes)), shape=(len(nodes), len(view.ids)))
-    reached = frontier
-    while frontier.nnz:
-        frontier = sparse.csr_matrix((frontier @ step) > reached)
-        reached = sparse.csr_matrix(reached + frontier)
+    step = single_adjacency(view).tocoo()
+    n = len(view.ids)
+    starts, where = np.unique(nodes, return_inverse=True)
+    start, found, _ = ancestor_pairs(step.row, step.col, n, starts=starts)
+    row, col = np.concatenate([starts, start]), np.concatenate([starts, found])
+    reached = sparse.csr_matrix((np.ones(len(row), dtype=bool), (np.searchsorted(starts, row), col)), shape=(len(starts), n))[where]
     reached.sort_indices()
-    return reached
+    return sparse.csr_matrix(reached)
 
 
 @dataclass(frozen=True, eq=False)

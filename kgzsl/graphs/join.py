@@ -6,13 +6,13 @@ arithmetic on weights depends on the order of rows.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kgzsl.engines import Engine
 from kgzsl.errors import SourceError, first_five
@@ -59,7 +59,7 @@ def check_sources(sources: Sequence[Statements]) -> None:
     for s in sources:
         if len(s.ids.unique()) != len(s.ids):
             counts = s.ids.value_counts()
-            twice = counts.field("values").filter(pa.compute.greater(counts.field("counts"), 1)).to_pylist()
+            twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist()
             raise SourceError(
                 "a source names every node once", received=f"{s.info.name}: {len(twice):,} twice: {first_five(sorted(twice))}"
             )
@@ -98,65 +98,65 @@ def join_sources(
     minimum_weight : edges below it are dropped.
     unit_weights : every kept statement weighs 1.
     """
-    nodes = _named(sources, renamed, engine)
-    axis = nodes.group_by("id").agg(row=nodes.row.min())
-    axis = axis.mutate(code=_number(axis.id)).cache()
-    at = nodes.join(axis.select("id", "code"), "id").select("number", "code").cache()
-    edges = _policed(_edges(sources, policy, at, engine), policy, engine)
-    if unit_weights:
-        edges = edges.mutate(weight=_one(edges))
-    edges = edges.mutate(light=edges.weight < minimum_weight, loop=edges.subject == edges.object).cache()
-    kept = edges.filter(~edges.light) if self_loops else edges.filter(~edges.light & ~edges.loop)
-    single = _single(kept, duplicates).order_by(["subject", "relation", "object"])
+    nodes = _named(sources, renamed)
+    axis = _axis(nodes, engine)
+    code = pc.index_in(nodes["id"], value_set=axis["id"]).to_numpy().astype(np.int64)
+    raw = _statements(sources, policy, code, unit_weights)
+    light, loop = raw["weight"].to_numpy() < minimum_weight, raw["subject"].to_numpy() == raw["object"].to_numpy()
+    kept = raw.filter(pa.array(~light if self_loops else ~light & ~loop))
+    single = _single(_policed(engine.table(kept), policy, engine), duplicates).order_by(["subject", "relation", "object"])
     table = engine.collect(single.select("subject", "relation", "object", "weight", "source"))
-    names = engine.collect(axis.order_by("code").select("id", "row"))
-    dropped = _count(engine.collect(edges.group_by(["light", "loop"]).agg(n=edges.count())), self_loops, len(table))
-    if unkept := _unkept(sources, policy):
-        dropped["edge of a relation not kept"] = unkept
+    # a relation that is kept in both directions makes two edges of a statement
+    edges = policy.edges_per_statement[raw["stated"].to_numpy()]
+    dropped = {
+        "edge below the minimum weight": int(edges[light].sum()),
+        "edge from a node to itself": 0 if self_loops else int(edges[loop & ~light].sum()),
+        "edge of a relation not kept": int((edges == 0).sum()),
+        "edge stated twice": int(policy.edges_per_statement[kept["stated"].to_numpy()].sum()) - len(table),
+    }
     columns = {c: table[c].to_numpy() for c in table.column_names}
     return Joined(
-        ids=tuple(names["id"].to_pylist()),
-        row=names["row"].to_numpy().astype(np.int64),
+        ids=tuple(axis["id"].to_pylist()),
+        row=axis["row"].to_numpy().astype(np.int64),
         relations=policy.relations,
         weight=columns.pop("weight").astype(np.float32),
-        dropped=dropped,
+        dropped={reason: n for reason, n in dropped.items() if n},
         **{name: column.astype(np.int64) for name, column in columns.items()},
     )
 
 
-def _named(sources: Sequence[Statements], renamed: pa.Table | None, engine: Engine) -> ibis.Table:
-    """Every node of every source: its number, counted through all sources, its row (the same), and its id after alignment."""
+def _named(sources: Sequence[Statements], renamed: pa.Table | None) -> pa.Table:
+    """Every node of every source: its row, counted through all sources, and its id after alignment."""
     ids = pa.chunked_array([s.ids for s in sources])
-    number = pa.array(np.arange(len(ids), dtype=np.int64))
-    nodes = engine.table(pa.table({"number": number, "row": number, "id": ids}))
-    if renamed is None or not len(renamed):
-        return nodes
-    other = engine.table(renamed.select(["from", "to"]))
-    joined = nodes.left_join(other, nodes.id == other["from"])
-    # A node that keeps its id comes before those that take it, so that its own texts stand.
-    moved = joined.to.notnull()
-    return joined.mutate(id=joined.to.coalesce(joined.id), row=moved.ifelse(joined.row + len(ids), joined.row)).select(
-        "number", "row", "id"
-    )
+    row = np.arange(len(ids), dtype=np.int64)
+    if renamed is not None and len(renamed):
+        to = renamed["to"].take(pc.index_in(ids, value_set=renamed["from"]))
+        # A node that keeps its id comes before those that take it, so that its own texts stand.
+        row = row + len(ids) * to.is_valid().to_numpy()
+        ids = pc.coalesce(to, ids)
+    return pa.table({"row": row, "id": ids})
 
 
-def _edges(sources: Sequence[Statements], policy: RelationPolicy, at: ibis.Table, engine: Engine) -> ibis.Table:
+def _axis(nodes: pa.Table, engine: Engine) -> pa.Table:
+    """Every id once, sorted, and the first row that has it."""
+    named = engine.table(nodes)
+    return engine.collect(named.group_by("id").agg(row=named.row.min()).order_by("id"))
+
+
+def _statements(sources: Sequence[Statements], policy: RelationPolicy, code: np.ndarray, unit_weights: bool) -> pa.Table:
+    """Every statement of every source, its ends by their places on the axis."""
     starts = np.cumsum([0, *(len(s.ids) for s in sources)])
     codes = policy.codes
-    raw = engine.table(
-        pa.table(
-            {
-                "from_number": np.concatenate([s.subject.astype(np.int64) + start for s, start in zip(sources, starts, strict=False)]),
-                "stated": np.concatenate([np.asarray([codes[r.id] for r in s.relations], dtype=np.int64)[s.relation] for s in sources]),
-                "to_number": np.concatenate([s.object.astype(np.int64) + start for s, start in zip(sources, starts, strict=False)]),
-                "weight": np.concatenate([s.weight.astype(np.float64) for s in sources]),
-                "source": np.concatenate([np.full(len(s.subject), i, dtype=np.int64) for i, s in enumerate(sources)]),
-            }
-        )
+    weight = np.concatenate([s.weight.astype(np.float64) for s in sources])
+    return pa.table(
+        {
+            "subject": np.concatenate([code[start + s.subject] for s, start in zip(sources, starts, strict=False)]),
+            "stated": np.concatenate([np.asarray([codes[r.id] for r in s.relations], dtype=np.int64)[s.relation] for s in sources]),
+            "object": np.concatenate([code[start + s.object] for s, start in zip(sources, starts, strict=False)]),
+            "weight": np.ones_like(weight) if unit_weights else weight,
+            "source": np.concatenate([np.full(len(s.subject), i, dtype=np.int64) for i, s in enumerate(sources)]),
+        }
     )
-    first, second = at, at.view()
-    raw = raw.join(first, raw.from_number == first.number).rename(subject="code").drop("number")
-    return raw.join(second, raw.to_number == second.number).rename(object="code").select("subject", "stated", "object", "weight", "source")
 
 
 def _policed(edges: ibis.Table, policy: RelationPolicy, engine: Engine) -> ibis.Table:
@@ -185,36 +185,3 @@ def _single(edges: ibis.Table, duplicates: Duplicates) -> ibis.Table:
         return ranked.filter(ranked.place == 0)
     weight = getattr(edges.weight, duplicates)()
     return edges.group_by(keys).agg(weight=weight, source=edges.source.min())
-
-
-def _number(column: Any) -> Any:
-    import ibis
-
-    return ibis.row_number().over(order_by=[column])
-
-
-def _one(edges: Any) -> Any:
-    import ibis
-
-    return ibis.literal(1.0)
-
-
-def _unkept(sources: Sequence[Statements], policy: RelationPolicy) -> int:
-    """How many statements are of a relation without a rule."""
-    ruled = {rule.of for rule in policy.rules}
-    return sum(int(np.isin(s.relation, [i for i, r in enumerate(s.relations) if r.id not in ruled]).sum()) for s in sources)
-
-
-def _count(groups: pa.Table, self_loops: bool, kept: int) -> dict[str, int]:
-    """Reasons for which edges were dropped, from how many were light, loops or both; `kept` is how many different ones remain."""
-    dropped: Counter[str] = Counter()
-    remaining = 0
-    for row in groups.to_pylist():
-        if row["light"]:
-            dropped["edge below the minimum weight"] += row["n"]
-        elif row["loop"] and not self_loops:
-            dropped["edge from a node to itself"] += row["n"]
-        else:
-            remaining += row["n"]
-    dropped["edge stated twice"] = remaining - kept
-    return {reason: n for reason, n in sorted(dropped.items()) if n}

@@ -38,14 +38,13 @@ def top_by_walks(joined: Joined, keep: np.ndarray, settings: Mapping[str, Any]) 
 
     n = len(joined.ids)
     there = inside(joined, keep)
-    ends = np.concatenate([joined.subject[there], joined.object[there]]), np.concatenate([joined.object[there], joined.subject[there]])
-    adjacency = sparse.csr_matrix((np.ones(len(ends[0]), dtype=np.float32), ends), shape=(n, n))
-    adjacency.data[:] = 1  # parallel edges are one way to go
-    here, neighbour, _ = top_neighbours(adjacency, **settings)
-    chosen = np.unique(np.concatenate([here * n + neighbour, neighbour * n + here]))
-    wanted = joined.subject * n + joined.object
-    place = np.minimum(np.searchsorted(chosen, wanted), max(len(chosen) - 1, 0))
-    among = chosen[place] == wanted if len(chosen) else np.zeros(len(wanted), dtype=bool)
+    subject, obj = joined.subject[there], joined.object[there]
+    ends = np.concatenate([subject, obj]), np.concatenate([obj, subject])
+    # parallel edges are as many ways to go
+    adjacency = sparse.csr_array((np.ones(len(ends[0]), dtype=np.int64), ends), shape=(n, n))
+    nearest = top_neighbours(adjacency, **settings).tocoo()
+    pairs = np.concatenate([nearest.row * np.int64(n) + nearest.col, nearest.col * np.int64(n) + nearest.row])
+    among = np.isin(joined.subject * n + joined.object, pairs)
     return take(joined, among | ~there, f"edge not to one of the top {settings['top']} neighbours")
 
 

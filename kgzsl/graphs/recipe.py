@@ -14,6 +14,7 @@ import yaml
 from kgzsl.artifacts import sha256_file
 from kgzsl.errors import InvalidInputError, UnknownNameError
 from kgzsl.graphs.recipe_schema import RECIPE_SCHEMA
+from kgzsl.registry import Entry
 
 SHIPPED = Path(__file__).with_name("recipes")
 
@@ -36,6 +37,12 @@ class Recipe:
 def shipped_recipes() -> tuple[str, ...]:
     """Return the names of the recipes that ship with kgzsl."""
     return tuple(sorted(p.stem for p in SHIPPED.glob("*.yaml")))
+
+
+def entries() -> list[Entry]:
+    """Return the shipped recipes: name, description, and the readers of their sources."""
+    found = [read_yaml(SHIPPED / f"{name}.yaml", RECIPE_SCHEMA, "recipe") for name in shipped_recipes()]
+    return [Entry(c["name"], c.get("description", ""), ", ".join(dict.fromkeys(s["reader"] for s in c["sources"]))) for c in found]
 
 
 def load_recipe(recipe: str | os.PathLike[str] | Recipe) -> Recipe:

@@ -15,8 +15,16 @@ _SOME = {"type": "array", "items": _TEXT, "minItems": 1, "uniqueItems": True}
 _COUNT = {"type": "integer", "minimum": 1}
 
 _ITEM = _object(
-    {"rules": {"type": "string"}, "data": {"type": "string"}, "file": {"type": "string"}, "benchmark": _TEXT, "ids": _TEXTS},
+    {
+        "rules": {"type": "string"},
+        "data": {"type": "string"},
+        "file": {"type": "string"},
+        "benchmark": _TEXT,
+        "ids": _TEXTS,
+        "prefix": _TEXT,
+    },
     oneOf=[
+        {"required": ["prefix"], "maxProperties": 1},
         {"required": ["rules"], "maxProperties": 1},
         {"required": ["ids"], "maxProperties": 1},
         {"required": ["benchmark"], "maxProperties": 1},

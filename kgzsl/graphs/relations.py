@@ -44,6 +44,11 @@ class RelationPolicy:
         """The relations of the graph, sorted by id."""
         return tuple(sorted({rule.becomes for rule in self.rules}))
 
+    @cached_property
+    def edges_per_statement(self) -> np.ndarray:
+        """How many edges a statement of each stated relation becomes, int64 `[stated]`."""
+        return np.bincount(np.asarray([self.codes[r.of] for r in self.rules], dtype=np.int64), minlength=len(self.stated))
+
     def table(self) -> pa.Table:
         """Return the rules as `rule_of`, `becomes` (numbers), `turned`, `ordered`."""
         place = {r.id: i for i, r in enumerate(self.relations)}
@@ -121,11 +126,15 @@ def _inverse(relation: Relation) -> Relation:
 
 
 def _agree(sources: Sequence[Statements]) -> tuple[Relation, ...]:
+    """Every relation once; of one that sources label differently, the first source's label stands."""
     relations: dict[str, Relation] = {}
     for s in sources:
         for r in s.relations:
-            if relations.setdefault(r.id, r) != r:
+            first = relations.setdefault(r.id, r)
+            if (first.symmetric, first.inverse) != (r.symmetric, r.inverse):
                 raise SourceError(
-                    "sources that share a relation agree on its label, symmetry and inverse", received=f"{r} and {relations[r.id]}"
+                    "sources that share a relation agree on its symmetry and inverse",
+                    received=f"{first} and, in {s.info.name}, {r}",
+                    remedy="rename it in one source: `relations: {rename: …}`",
                 )
     return tuple(sorted(relations.values()))

@@ -62,8 +62,22 @@ class Selector:
         for item in items:
             if "rules" in item:
                 mask |= self.rules(folder / item["rules"])
+            elif "prefix" in item:
+                mask |= self._of_prefix(item["prefix"])
             else:
                 mask[self._positions(self._list(item, folder))] = True
+        return mask
+
+    def _of_prefix(self, prefix: str) -> np.ndarray:
+        """Return the nodes whose ids have this prefix, at least one."""
+        mask = np.fromiter((i.startswith(f"{prefix}:") for i in self.ids), dtype=bool, count=len(self.ids))
+        if not mask.any():
+            found = sorted({i.partition(":")[0] for i in self.ids})
+            raise InvalidInputError(
+                "a recipe selects a prefix that its sources' ids have",
+                received=repr(prefix),
+                remedy=f"choose from: {', '.join(found[:20])}",
+            )
         return mask
 
     def _list(self, item: Mapping[str, Any], folder: Path) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from kgzsl.errors import InvalidInputError
+from kgzsl.graphs.closure import ancestor_pairs
 from kgzsl.graphs.graph import KnowledgeGraph
 
 Norm = Literal["row", "symmetric"] | None
@@ -163,20 +164,17 @@ def ancestors(graph: KnowledgeGraph, max_hops: int = 4, *, relation: str = "hype
     Distance is that of the shortest hypernym path; the last matrix holds all ancestors at `max_hops` or farther, as in the
     code of DGP (Kampffmeyer et al., CVPR 2019, section 3.3). Each matrix is normalised by itself. Distance 0 is v itself.
     """
-    subject, obj, _ = graph.edges_of(relation)
-    return _by_distance(graph, subject, obj, max_hops, norm, "ancestors", relation)
+    return _by_distance(graph, max_hops, relation, norm, "ancestors")
 
 
 def descendants(graph: KnowledgeGraph, max_hops: int = 4, *, relation: str = "hypernym", norm: Norm = "row") -> View:
     """Return one matrix per hop distance 0 … `max_hops`; row v holds the descendants of v at that distance (see `ancestors`)."""
-    subject, obj, _ = graph.edges_of(relation)
-    return _by_distance(graph, obj, subject, max_hops, norm, "descendants", relation)
+    return _by_distance(graph, max_hops, relation, norm, "descendants")
 
 
 def both_directions(graph: KnowledgeGraph, max_hops: int = 4, *, relation: str = "hypernym", norm: Norm = "row") -> View:
     """Return the matrices of `ancestors`, then those of `descendants`: `2 · (max_hops + 1)` of them, as DGP uses."""
-    up, down = (way(graph, max_hops, relation=relation, norm=norm) for way in (ancestors, descendants))
-    return View(graph.ids, up.adjacency + down.adjacency, f"{up.name} | {down.name}", graph.digest)
+    return _by_distance(graph, max_hops, relation, norm, "ancestors", "descendants")
 
 
 def hop_distance(graph: KnowledgeGraph, sources: Sequence[str], *, relation: str = "hypernym") -> np.ndarray:
@@ -201,45 +199,26 @@ def hop_distance(graph: KnowledgeGraph, sources: Sequence[str], *, relation: str
     return distance
 
 
-def _by_distance(
-    graph: KnowledgeGraph, origin: np.ndarray, target: np.ndarray, max_hops: int, norm: Norm, name: str, relation: str
-) -> View:
+def _by_distance(graph: KnowledgeGraph, max_hops: int, relation: str, norm: Norm, *ways: str) -> View:
     if max_hops < 1:
         raise InvalidInputError("the farthest distance is at least 1", received=max_hops)
     n = len(graph.ids)
-    matrices = [sparse.identity(n, dtype=np.float32, format="csr")]
-    matrices += [_pairs(keys, n) for keys in _frontiers(origin, target, n, max_hops)]
-    matrices += [sparse.csr_matrix((n, n), dtype=np.float32)] * (max_hops + 1 - len(matrices))
+    subject, obj, _ = graph.edges_of(relation)
+    descendant, ancestor, distance = ancestor_pairs(subject, obj, n)
+    distance = np.minimum(distance, max_hops)
+    matrices: list[sparse.csr_matrix] = []
+    for way in ways:
+        row, col = (descendant, ancestor) if way == "ancestors" else (ancestor, descendant)
+        matrices.append(sparse.identity(n, dtype=np.float32, format="csr"))
+        for k in range(1, max_hops + 1):
+            at = np.flatnonzero(distance == k)
+            matrices.append(sparse.csr_matrix((np.ones(len(at), dtype=np.float32), (row[at], col[at])), shape=(n, n)))
     return View(
         graph.ids,
         tuple(_normalised(m, norm) for m in matrices),
-        f"{name}({relation}, max_hops={max_hops}, norm={norm})",
+        " | ".join(f"{way}({relation}, max_hops={max_hops}, norm={norm})" for way in ways),
         graph.digest,
     )
-
-
-def _frontiers(origin: np.ndarray, target: np.ndarray, n: int, max_hops: int) -> list[np.ndarray]:
-    """Return the pairs (v, u), as keys v · n + u, by shortest distance 1 … max_hops, the last with all farther ones.
-
-    Boolean frontier products: the pairs at distance k + 1 are those at k times the edges, less all nearer pairs, so that a cycle
-    ends by itself.
-    """
-    step = sparse.csr_matrix((np.ones(len(origin), dtype=np.int32), (origin, target)), shape=(n, n))
-    seen = np.arange(n, dtype=np.int64) * (n + 1)
-    frontier = sparse.identity(n, dtype=np.int32, format="csr")
-    groups: list[list[np.ndarray]] = []
-    while frontier.nnz:
-        product = (frontier @ step).tocoo()
-        keys = np.unique(product.row.astype(np.int64) * n + product.col)
-        keys = keys[np.isin(keys, seen, assume_unique=True, invert=True)]
-        if not len(keys):
-            break
-        if len(groups) < max_hops:
-            groups.append([])
-        groups[-1].append(keys)
-        seen = np.concatenate([seen, keys])
-        frontier = sparse.csr_matrix((np.ones(len(keys), dtype=np.int32), (keys // n, keys % n)), shape=(n, n))
-    return [np.concatenate(group) for group in groups]
 
 
 def _largest(row: np.ndarray, col: np.ndarray, weight: np.ndarray, n: int) -> sparse.csr_matrix:
@@ -249,10 +228,6 @@ def _largest(row: np.ndarray, col: np.ndarray, weight: np.ndarray, n: int) -> sp
     first = np.ones(len(row), dtype=bool)
     first[1:] = (row[1:] != row[:-1]) | (col[1:] != col[:-1])
     return sparse.csr_matrix((weight[first], (row[first], col[first])), shape=(n, n), dtype=np.float32)
-
-
-def _pairs(keys: np.ndarray, n: int) -> sparse.csr_matrix:
-    return sparse.csr_matrix((np.ones(len(keys), dtype=np.float32), (keys // n, keys % n)), shape=(n, n))
 
 
 def _normalised(matrix: sparse.csr_matrix, norm: Norm) -> sparse.csr_matrix:

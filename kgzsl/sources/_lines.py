@@ -6,6 +6,7 @@ read once more, slowly, for the first line that breaks a rule.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
@@ -73,6 +74,32 @@ def cut(path: Path, line: int | None, error: Exception) -> SourceError:
     """Return the error of a gzip file that ends too early."""
     where = f"{path}, line {line:,}" if line else str(path)
     return SourceError(f"{where}: a gzip file is complete", received=str(error), remedy="get the file again: the copy is cut or damaged")
+
+
+def check_body(path: Path, utf8: bool) -> None:
+    """Read a file to its end for what an engine may pass over: the checksum of a gzip file and, on request, the encoding.
+
+    Raises
+    ------
+    SourceError : a gzip file that is cut or damaged, or bytes that are not UTF-8; the line is named.
+    """
+    packed = is_gzip(path)
+    if not (packed or utf8):
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with gzip.open(path) if packed else _open(path) as stream:
+            while block := stream.read(1 << 20):
+                if utf8:
+                    decoder.decode(block)
+        decoder.decode(b"", final=utf8)
+    except UnicodeDecodeError:
+        first_bad(path, lambda _: None, "save the file as UTF-8")
+        raise
+    except (EOFError, OSError, zlib.error):
+        for _ in numbered(path):  # names the line
+            pass
+        raise
 
 
 def first_bad(path: Path, check: Callable[[str], str | None], remedy: str, skip: int = 0) -> None:

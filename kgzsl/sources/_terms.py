@@ -71,11 +71,10 @@ class Terms:
         bare = pc.binary_join_element_wise(f"{self.prefix}:", out, "") if self.prefix else pa.nulls(len(out), pa.string())
         return pc.if_else(whole, out, pc.if_else(pc.equal(out, ""), pa.scalar(None, pa.string()), bare))
 
-    def used(self, ids: Iterable[str]) -> dict[str, str]:
+    def used(self, ids: pa.StringArray) -> dict[str, str]:
         """Return the prefixes that begin an id, with their IRIs, without those of `kgzsl.ids.PREFIXES`."""
-        column = pa.array(ids, pa.string())
         extra = {p: iri for p, iri in self.known.items() if p not in PREFIXES} | {TEXT: "urn:text:"}
-        return {p: iri for p, iri in sorted(extra.items()) if pc.any(pc.starts_with(column, f"{p}:")).as_py()}
+        return {p: iri for p, iri in sorted(extra.items()) if pc.any(pc.starts_with(ids, f"{p}:")).as_py()}
 
 
 def blank(names: pa.StringArray) -> np.ndarray:
@@ -103,3 +102,15 @@ def relation_label(name: str) -> str:
     """Return the words of a relation's name: `cn:hasColor` → "has color", `/music/artist/origin` → "music artist origin"."""
     local = name.rsplit("#", 1)[-1] if "://" in name else name.split(":", 1)[-1]
     return " ".join(re.split(r"[\W_]+", _HUMP.sub(" ", local))).strip().lower() or name
+
+
+def joined(nodes: int, node: np.ndarray, texts: pa.StringArray, separator: str = ", ") -> pa.StringArray:
+    """Return the distinct texts of every node in the order of `texts`, joined; null where there is none, `[nodes]`."""
+    encoded = texts.dictionary_encode()
+    pair = node.astype(np.int64) * max(len(encoded.dictionary), 1) + np.asarray(encoded.indices)
+    first = np.sort(np.unique(pair, return_index=True)[1])
+    node, texts = node[first], pc.utf8_trim_whitespace(texts.take(pa.array(first)))
+    order = np.argsort(node, kind="stable")
+    ends = np.concatenate([[0], np.cumsum(np.bincount(node, minlength=nodes))]).astype(np.int32)
+    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(ends), texts.take(pa.array(order))), separator)
+    return pc.if_else(pa.array(np.diff(ends) > 0), joined, pa.scalar(None, pa.string()))

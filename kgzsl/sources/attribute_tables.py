@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.csv
 
 from kgzsl.artifacts import sha256_file
-from kgzsl.errors import MissingDataError, SourceError, first_five
+from kgzsl.errors import InvalidInputError, MissingDataError, SourceError, first_five
 from kgzsl.ids import curie
 from kgzsl.sources.class_names import awa_ids, cub_ids
 from kgzsl.sources.tables import cell_names, listed_names, matlab_arrays, number_table, numbered_names
 
 #: `cub:has_bill_shape.dagger`, `cub:has_size.large_16-32_in`: what is neither letter, digit nor . - becomes one underscore.
-_UNFIT = re.compile(r"[^\w.-]+|_+")
+_UNFIT = re.compile(r"(?:[^\w.-]|_)+")
 _ENDS = re.compile(r"_*([-.])_*")
 
 
@@ -53,10 +53,18 @@ class AttributeTable:
                 f"{len(self.attributes):,} attributes ({', '.join(self.files)})",
             )
         for what, ids in (("classes", self.classes), ("attributes", self.attributes)):
-            if twice := sorted({i for i in ids if ids.count(i) > 1}):
+            if twice := repeated(ids):
                 raise SourceError(
                     f"the {what} of an attribute table are different", received=f"{', '.join(self.files)}: {first_five(twice)}"
                 )
+
+
+def repeated(ids: Sequence[str]) -> list[str]:
+    """Return every id that stands twice or more, with its places from 1: `awa:ox (1, 7)`."""
+    places: dict[str, list[int]] = {}
+    for number, identifier in enumerate(ids, start=1):
+        places.setdefault(identifier, []).append(number)
+    return [f"{i} ({first_five(found)})" for i, found in places.items() if len(found) > 1]
 
 
 def attribute_id(prefix: str, name: str) -> str:
@@ -89,7 +97,7 @@ def read_awa(folder: Path, *, table: str = "continuous", **_: Any) -> AttributeT
     attributes = numbered_names(folder / "predicates.txt")
     matrix = folder / f"predicate-matrix-{table}.txt"
     return AttributeTable(
-        classes=awa_ids(names),
+        classes=_class_ids(names, "awa", folder / "classes.txt"),
         class_labels=[words(n) for n in names],
         attributes=[attribute_id("awa", n) for n in attributes],
         attribute_labels=[attribute_label(n) for n in attributes],
@@ -105,7 +113,7 @@ def read_cub(folder: Path, **_: Any) -> AttributeTable:
     names = numbered_names(folder / "classes.txt")
     attributes = numbered_names(folder / "attributes.txt")
     matrix = folder / "class_attribute_labels_continuous.txt"
-    classes = cub_ids(names)
+    classes = _class_ids(names, "cub", folder / "classes.txt")
     return AttributeTable(
         classes=classes,
         class_labels=[words(c.partition(":")[2]) for c in classes],
@@ -135,7 +143,7 @@ def read_mat(file: Path, *, prefix: str, table: str = "att", names: str | None =
         )
     listed = listed_names(file.parent / names) if names else [f"attribute {n:03}" for n in range(1, values.shape[1] + 1)]
     return AttributeTable(
-        classes=_PUBLISHED[prefix](classes) if prefix in _PUBLISHED else _class_ids(classes, prefix, file),
+        classes=_class_ids(classes, prefix, file),
         class_labels=[words(c.partition(".")[2] if prefix == "cub" else c) for c in classes],
         attributes=[attribute_id(prefix, n) for n in listed],
         attribute_labels=[attribute_label(n) for n in listed],
@@ -223,6 +231,14 @@ def _squeezed(name: str) -> str:
 
 
 def _class_ids(names: Sequence[str], prefix: str, file: Path) -> list[str]:
+    """Return the ids of classes: for AwA and CUB those that their data sets have, else CURIEs, wnids, or `PREFIX:name`."""
+    if twice := repeated(names):
+        raise SourceError("the classes of an attribute table are different", received=f"{file}: {first_five(twice)}")
+    if prefix in _PUBLISHED and not any(":" in name for name in names):
+        try:
+            return list(_PUBLISHED[prefix](names))
+        except InvalidInputError as error:
+            raise SourceError(error.rule, received=f"{file}: {error.received}", remedy=error.remedy) from error
     ids = []
     for number, name in enumerate(names, start=1):
         text = name.strip()

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from kgzsl.errors import InvalidInputError, SourceError, first_five
 from kgzsl.ids import PREFIXES
-from kgzsl.sources.attribute_tables import LAYOUTS, AttributeTable, attribute_id, attribute_label, with_groups
+from kgzsl.sources.attribute_tables import LAYOUTS, AttributeTable, attribute_id, attribute_label, repeated, with_groups
 from kgzsl.sources.base import Reader, SourceInfo, Statements
 from kgzsl.sources.prefixes import benchmark_iri, check_prefix
 from kgzsl.sources.vocabulary import vocabulary
@@ -114,7 +114,7 @@ class Attributes(Reader):
         self.names, self.groups, self.spelling, self.separator = names, groups, dict(spelling or {}), separator
         self.info = name or f"{self.prefix}-attributes", published if version is None else version, licence or terms
 
-    def read(self, path: Path) -> Statements:
+    def read(self, path: Path, engine: object = None) -> Statements:
         """Read the table at `path`, a folder or a file as the layout says.
 
         Kinds are `concept` for classes, `attribute` for attributes and their groups; a class of a published layout has the id that
@@ -175,10 +175,10 @@ class Attributes(Reader):
         names = sorted({g for g in table.groups if g})
         groups = [attribute_id(self.prefix, g) for g in names]
         ids = [*table.classes, *table.attributes, *groups]
-        if len(set(ids)) != len(ids):
+        if twice := repeated(ids):
             raise SourceError(
                 "classes, attributes and groups of a table have different ids",
-                received=f"{', '.join(table.files)}: {first_five(sorted({i for i in ids if ids.count(i) > 1}))}",
+                received=f"{', '.join(table.files)}: {first_five(t.partition(' ')[0] for t in twice)}",
                 remedy="rename the attribute or the group",
             )
         classes, attributes = len(table.classes), len(table.attributes)

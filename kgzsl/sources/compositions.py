@@ -63,7 +63,7 @@ class Compositions(Reader):
         self.prefix, self.files, self.open_world = check_prefix(prefix), files, open_world
         self.info = name or f"{prefix}-compositions", version, licence
 
-    def read(self, path: Path) -> Statements:
+    def read(self, path: Path, engine: object = None) -> Statements:
         """Read the lists in the folder `path`, or the one list that it is.
 
         Raises

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kgzsl.errors import MissingDataError, SourceError
+from kgzsl.sources.mat5 import check_matlab
 
 
 def text_lines(file: Path) -> list[str]:
@@ -103,6 +104,9 @@ def matlab_arrays(file: Path, needed: Sequence[str], optional: Sequence[str] = (
     """
     from scipy.io import loadmat
 
+    if not file.is_file():
+        raise MissingDataError("a source's file is on this machine", received=f"{file} does not exist", remedy="correct the path")
+    check_matlab(file, {*needed, *optional})
     try:
         content = loadmat(file, variable_names=[*needed, *optional])
     except NotImplementedError as error:  # scipy's word for version 7.3, which is HDF5
@@ -123,7 +127,7 @@ def cell_names(cells: np.ndarray, what: str) -> list[str]:
     """Return the names in a MATLAB cell array, one per cell; anything else raises SourceError."""
     try:
         return [str(np.asarray(cell).item()) for cell in cells.reshape(-1)]
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:  # a number of values in a cell, a sparse matrix
         raise SourceError(f"{what} holds one name per cell", received=str(error)) from error
 
 

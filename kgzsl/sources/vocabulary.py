@@ -10,6 +10,7 @@ from typing import Any
 
 from kgzsl.errors import UnknownNameError, require
 from kgzsl.ids import PREFIXES
+from kgzsl.registry import Entry
 from kgzsl.sources.base import Relation
 
 FOLDER = Path(__file__).parents[1] / "ontologies"
@@ -53,7 +54,7 @@ class Vocabulary:
     wordnet : pointer symbol (`@`) → relation.
     wordnet_inverses : pointer symbol of an inverse (`~`) → inverse.
     conceptnet : relation name (`IsA`) → relation and direction.
-    iris : IRI of a property (`rdfs:subClassOf` in full) → relation and direction.
+    iris : IRI of a property (`rdfs:subClassOf` in full) → relation and direction; so too its own IRI and that of its inverse.
     """
 
     relations: Mapping[str, Relation]
@@ -86,7 +87,8 @@ def vocabulary() -> Vocabulary:
     kinds = _kinds(terms)
     words = {kind.iri.removeprefix(own): kind.id for kind in kinds.values()}
     stated, inverses = _relations(terms)
-    conceptnet, iris = {}, {}
+    conceptnet: dict[str, Stated] = {}
+    iris = {own + r.id: Stated(r) for r in stated.values()} | {own + r.id: Stated(stated[r.inverse], True) for r in inverses.values()}
     for relation in stated.values():
         for flipped, word in ((False, ""), (True, "InverseOf")):
             said = terms[relation.id]
@@ -104,6 +106,17 @@ def vocabulary() -> Vocabulary:
         conceptnet=conceptnet,
         iris=iris,
     )
+
+
+def entries() -> list[Entry]:
+    """Return the relations of the vocabulary: id, definition, and who states them."""
+    known = vocabulary()
+    stated: dict[str, list[str]] = {r: [] for r in known.relations}
+    for symbol, relation in known.wordnet.items():
+        stated[relation.id].append(f"WordNet {symbol}")
+    for name, by in known.conceptnet.items():
+        stated[by.relation.id].append(f"ConceptNet {'inverse of ' * by.reversed}{name}")
+    return [Entry(r, known.definitions[r], ", ".join(said)) for r, said in sorted(stated.items())]
 
 
 def _terms(own: str) -> dict[str, dict[str, list[str]]]:

@@ -70,5 +70,9 @@ def graph_of(
         object=ordered[:, 1],
         weight=np.asarray(weights if weights is not None else np.ones(count), dtype=np.float32),
         edge_source=np.zeros(count, dtype=np.int64),
-        manifest={"name": "test", "sources": [{"name": "test", "version": "1", "licence": "CC0", "files": {}}]},
+        manifest={
+            "name": "test",
+            "sources": [{"name": "test", "version": "1", "licence": "CC0", "files": {}}],
+            "prefixes": {"t": "urn:kgzsl:test:"},
+        },
     )

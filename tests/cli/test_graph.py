@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from kgzsl.cli.graph import app
 from kgzsl.errors import InvalidInputError
 from kgzsl.graphs import KnowledgeGraph
-from kgzsl.testing.graphs import write_wordnet
+from kgzsl.testing.graphs import graph_of, write_wordnet
 
 runner = CliRunner()
 
@@ -40,14 +40,10 @@ def test_build_describe_validate(tmp_path: Path, recipe: Path) -> None:
 
 
 def test_validate_fails_on_a_cycle(tmp_path: Path) -> None:
-    cycle = [("a", "a", "one", [("@", "b")]), ("b", "b", "two", [("@", "a")])]
-    write_wordnet(tmp_path / "dict", cycle)
-    recipe = tmp_path / "cycle.yaml"
-    recipe.write_text(yaml.safe_dump({"format": 1, "name": "c", "sources": [{"reader": "wordnet", "path": "dict"}]}), encoding="utf-8")
-    assert runner.invoke(app, ["build", str(recipe), "-o", str(tmp_path / "c.kg")]).exit_code == 0
+    graph_of(3, [(0, 1), (1, 0), (2, 1)]).save(tmp_path / "c.kg")
     result = runner.invoke(app, ["validate", str(tmp_path / "c.kg")])
     assert result.exit_code == 1
-    assert "2 nodes are their own ancestor" in result.output
+    assert "2 nodes are their own ancestor: t:000, t:001; a cycle: t:000 → t:001 → t:000" in result.output
 
 
 def test_errors_reach_the_caller(tmp_path: Path, recipe: Path) -> None:

@@ -10,3 +10,8 @@ from kgzsl.graphs import KnowledgeGraph, compile_graph
 @pytest.fixture(scope="session")
 def imagenet() -> KnowledgeGraph:
     return compile_graph("imagenet")
+
+
+@pytest.fixture(scope="session")
+def birds() -> KnowledgeGraph:
+    return compile_graph("birds")

@@ -16,8 +16,10 @@ from kgzsl.errors import ArtifactError, DigestMismatchError, InvalidInputError, 
 from kgzsl.graphs import KnowledgeGraph
 from kgzsl.graphs.convert import to_networkx, to_pyg, to_rdflib
 from kgzsl.graphs.describe import describe_graph, format_description
-from kgzsl.graphs.validate import validate_graph
+from kgzsl.graphs.validate import check_graph, validate_graph
+from kgzsl.sources import Relation
 from kgzsl.testing.graphs import graph_of
+from kgzsl.testing.mixed import mixed
 
 EDGES = [(1, 0), (2, 0), (3, 1), (3, 2)]
 
@@ -129,7 +131,7 @@ def test_look_ups() -> None:
 def test_describe() -> None:
     record = describe_graph(graph_of(5, EDGES), ["t:001", "t:004", "t:zzz"])
     assert record["components"] == {"count": 2, "largest": 4}
-    assert record["depth"] == {"max": 2, "roots": 2}
+    assert record["depth"] == {"relation": "hypernym", "max": 2, "mean": 1.0, "roots": 2, "in_or_below_cycles": 0}
     assert (record["orphans"], record["degree"]["max"]) == (1, 2)
     assert record["classes"] == {"asked": 3, "present": 2, "connected": 1, "missing": ["t:zzz"]}
     assert "2 of 3 are nodes, 1 have an edge" in format_description(record)
@@ -151,6 +153,87 @@ def test_validate_names_the_problem(change: dict[str, object], message: str) -> 
     graph = graph_of(5, EDGES)
     assert validate_graph(graph) == []
     assert any(message in problem for problem in validate_graph(replace(graph, **change)))  # type: ignore[arg-type]
+
+
+def test_describe_counts_per_relation_and_source() -> None:
+    record = describe_graph(mixed())
+    assert record["relations_per_source"]["hypernym"] == {"animals": 2, "words": 2}
+    assert record["relations_per_source"]["ex:eats"] == {"words": 2}
+    assert record["kinds_per_source"] == {"attribute": {"words": 1}, "concept": {"animals": 5, "words": 2}, "individual": {"animals": 1}}
+    assert record["edges_per_source"] == {"animals": 3, "words": 7}
+    assert sum(n for cells in record["relations_per_source"].values() for n in cells.values()) == record["edges"]
+    assert record["weight"] == {"min": pytest.approx(0.1), "mean": pytest.approx(1.035), "max": 2.5, "other_than_one": 3}
+    assert (record["texts"]["with_text"], record["texts"]["words_max"], record["orphans"]) == (5, 8, 1)
+    assert record["degree"]["max"] == 7 and record["largest_degree"][0] == "ex:lion lion, king of beasts (7)"
+    assert "relation   hypernym: 4 (animals 2, words 2)" in format_description(record)
+    json.dumps(record, allow_nan=False)
+
+
+def test_describe_depth_on_other_relations_chains_and_cycles() -> None:
+    deep = describe_graph(graph_of(900, [(i + 1, i) for i in range(899)], relation="part"), relation="part")
+    assert (deep["depth"]["max"], deep["depth"]["mean"], deep["depth"]["roots"]) == (899, 449.5, 1)
+    assert "depth" not in describe_graph(graph_of(3, [(1, 0)], relation="part"))
+    cyclic = describe_graph(graph_of(6, [(0, 1), (1, 0), (2, 1), (4, 3)]))["depth"]
+    assert (cyclic["max"], cyclic["roots"], cyclic["in_or_below_cycles"]) == (1, 2, 3)
+    assert "3 in or below cycles" in format_description(describe_graph(graph_of(6, [(0, 1), (1, 0), (2, 1), (4, 3)])))
+
+
+def test_describe_a_graph_without_edges_or_with_very_many_relations() -> None:
+    bare = describe_graph(graph_of(2, []))
+    assert (bare["orphans"], bare["degree"]["max"], bare["weight"]) == (2, 0, {"other_than_one": 0})
+    format_description(bare)
+    base = graph_of(200, [(i, 0) for i in range(1, 200)])
+    many = replace(
+        base,
+        relations=tuple(Relation(f"t:{i:03d}", "") for i in range(199)),
+        relation_sources=("test",) * 199,
+        relation=np.arange(199),
+    )
+    assert "relation   … 149 more" in format_description(describe_graph(many))
+
+
+def test_validate_knows_what_the_recipe_allows() -> None:
+    def with_recipe(graph: KnowledgeGraph, **edges: str) -> KnowledgeGraph:
+        return replace(graph, manifest={**graph.manifest, "recipe": {"edges": edges}})
+
+    loop, cycle = graph_of(2, [(0, 0), (1, 0)]), graph_of(3, [(0, 1), (1, 2), (2, 0)])
+    assert "a cycle: t:000 → t:001 → t:002 → t:000" in validate_graph(cycle)[0]
+    for graph, allowed in ((loop, {"self_loops": "keep"}), (cycle, {"cycles": "keep"})):
+        assert len(validate_graph(graph)) == 1
+        found = check_graph(with_recipe(graph, **allowed))
+        assert found.problems == () and len(found.notes) == 1
+
+
+def test_validate_symmetric_relations_by_the_policy() -> None:
+    base = replace(graph_of(4, [(0, 1), (1, 0), (2, 3)], relation="similar"), relations=(Relation("similar", "is similar to", True),))
+    said = "symmetric relation similar: 1 pairs are stated in both directions, 1 in one"
+    for policy, problems in (("as_stated", []), ("once", [f"{said}; the recipe says once"]), ("both", [f"{said}; the recipe says both"])):
+        found = check_graph(replace(base, manifest={**base.manifest, "recipe": {"edges": {"symmetric": policy}}}))
+        assert list(found.problems) == problems
+        assert found.notes == (() if problems else (said,))
+
+
+def test_validate_names_unknown_relations_prefixes_and_shared_labels() -> None:
+    base = graph_of(5, EDGES)
+    assert validate_graph(replace(base, relations=(Relation("hyponym", "has kind"),))) == [], "an inverse is in the vocabulary"
+    assert validate_graph(replace(base, relations=(Relation("t:own", ""),))) == []
+    assert "1 relations are not in the vocabulary" in validate_graph(replace(base, relations=(Relation("hypernim", ""),)))[0]
+    assert (
+        "1 ids have a prefix that the manifest does not map to an IRI: u (1)"
+        in validate_graph(replace(base, relations=(Relation("u:x", ""),)))[0]
+    )
+    assert "5 ids have a prefix" in validate_graph(replace(base, manifest={}))[0]
+    whole = replace(base, ids=("http://example.org/a", *base.ids[1:]))
+    assert validate_graph(whole) == []
+    found = check_graph(replace(base, labels=("a", "a", "b", "c", "c")))
+    assert found.problems == () and found.notes == ("4 nodes share their label with another: 'a' (2), 'c' (2)",)
+
+
+def test_the_manifest_keeps_the_prefixes_of_the_sources(tmp_path: Path) -> None:
+    mixed().save(tmp_path / "m.kg")
+    back = KnowledgeGraph.load(tmp_path / "m.kg")
+    assert back.prefixes["ex"] == "http://example.org/" and back.prefixes["wn30"]
+    assert back.digest == mixed().digest
 
 
 def test_networkx() -> None:
@@ -175,6 +258,6 @@ def test_rdflib() -> None:
     rdflib = pytest.importorskip("rdflib")
     converted = to_rdflib(graph_of(5, EDGES))
     broader = set(converted.subject_objects(rdflib.SKOS.broader))
-    assert {(str(s), str(o)) for s, o in broader} == {(f"t:{a:03d}", f"t:{b:03d}") for a, b in EDGES}
-    assert len(converted) == 5 + 5 + 2 * 4
+    assert {(str(s), str(o)) for s, o in broader} == {(f"urn:kgzsl:test:{a:03d}", f"urn:kgzsl:test:{b:03d}") for a, b in EDGES}
+    assert len(converted) == 2 + 4 * 5 + 2 * 4, "a relation, five nodes, four edges twice"
     assert len(rdflib.Graph().parse(data=converted.serialize(format="turtle"), format="turtle")) == len(converted)

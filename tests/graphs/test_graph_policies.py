@@ -120,6 +120,19 @@ def test_degrees_are_capped_by_weight_then_id() -> None:
     assert degree.max() == 4
 
 
+def test_top_neighbours_by_walks() -> None:
+    """A hub and its leaves: every leaf has the hub as its only neighbour, so each edge is to a top neighbour of one end."""
+    star = statements("one", [("t:hub", "related", f"t:{i:02}") for i in range(12)])
+    assert len(triples(compiled(star, select={"neighbours": {"top": 1}}))) == 12
+    # a clique of twelve, where one neighbour each stays: at most twelve edges, every node with at least one
+    clique = statements("one", [(f"t:{a:02}", "related", f"t:{b:02}") for a in range(12) for b in range(a)])
+    kept = compiled(clique, select={"neighbours": {"top": 1, "seed": 3}})
+    assert 6 <= len(kept.subject) <= 12
+    assert len(set(kept.subject.tolist()) | set(kept.object.tolist())) == 12
+    assert compiled(clique, select={"neighbours": {"top": 1, "seed": 3}}).digest == kept.digest
+    assert kept.manifest["dropped"]["compile"] == {"edge not to one of the top 1 neighbours": 66 - len(kept.subject)}
+
+
 def test_relations_of_one_source() -> None:
     source = statements("one", CHAIN)
     only = _only(source, {"keep": ["hypernym"], "rename": {"hypernym": "part_meronym"}})
@@ -129,6 +142,13 @@ def test_relations_of_one_source() -> None:
     assert {t[1] for t in triples(compiled(merged))} == {"hypernym"}
     with pytest.raises(InvalidInputError, match=r"one: near(.|\n)*choose from: hypernym, related"):
         _only(source, {"drop": ["near"]})
+
+
+def test_of_two_labels_of_a_relation_the_first_stands() -> None:
+    one = statements("one", [("t:a", "eats", "t:b")], eats=Relation("eats", "eats"))
+    two = statements("two", [("t:a", "eats", "t:b")], eats=Relation("eats", "feeds on"))
+    assert [r.label for r in compiled(one, two).relations] == ["eats"]
+    assert [r.label for r in compiled(two, one).relations] == ["feeds on"]
 
 
 def test_prefixes_that_disagree_are_refused() -> None:

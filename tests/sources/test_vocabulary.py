@@ -12,10 +12,11 @@ import pyarrow as pa
 import pytest
 
 from kgzsl.errors import SourceError, UnknownNameError
+from kgzsl.graphs import compile_graph
+from kgzsl.graphs.attach import KIND
 from kgzsl.ids import PREFIXES
-from kgzsl.sources import Relation, SourceInfo, Statements
-from kgzsl.sources.vocabulary import FILES, Stated, vocabulary
-from kgzsl.sources.wordnet import _OTHER_END, POINTERS
+from kgzsl.sources import Relation, SourceInfo, Statements, readers
+from kgzsl.sources.vocabulary import FILES, FOLDER, Stated, vocabulary
 
 rdflib = pytest.importorskip("rdflib")
 RDFS, OWL, SKOS = rdflib.RDFS, rdflib.OWL, rdflib.SKOS
@@ -54,9 +55,8 @@ def test_pointers_are_those_of_wordnets_manual() -> None:
         symbol: known.wordnet[symbol].id for symbol in WNINPUT
     }
     assert {symbol for symbol, relation in known.wordnet.items() if relation.symmetric} == REFLECTED
-    assert dict(POINTERS) == dict(known.wordnet)
-    assert set(known.wordnet_inverses) == _OTHER_END
-    assert POINTERS["@"] == Relation("hypernym", "is a kind of", inverse="hyponym")
+    assert set(known.wordnet_inverses) == set(WNINPUT.values())
+    assert known.wordnet["@"] == Relation("hypernym", "is a kind of", inverse="hyponym")
 
 
 def test_conceptnet_is_complete_and_has_the_right_direction() -> None:
@@ -105,7 +105,19 @@ def test_rdfs_owl_and_skos_are_mapped() -> None:
     assert stated[str(OWL.equivalentClass)] == stated[str(OWL.sameAs)] == stated[str(SKOS.exactMatch)] == "equivalent"
     assert stated[str(OWL.disjointWith)] == "disjoint"
     assert [stated[str(RDFS[name])] for name in ("subPropertyOf", "domain", "range")] == ["sub_relation", "domain", "range"]
-    assert "inferred_hypernym" in vocabulary().relations and "inferred_hypernym" not in stated.values()
+    inferred = [iri for iri, how in vocabulary().iris.items() if how.relation.id == "inferred_hypernym"]
+    assert {iri.removeprefix(PREFIXES["kgzsl"]) for iri in inferred} == {"inferred_hypernym", "inferred_hyponym"}  # no source's
+
+
+def test_own_iris_are_read_back() -> None:
+    known, own = vocabulary(), PREFIXES["kgzsl"]
+    assert known.iris[own + "has_state"] == Stated(known["has_state"])
+    assert known.iris[own + "hyponym"] == Stated(known["hypernym"], reversed=True)
+    settings = {"profile": "full", "catalogue": "."}
+    read = readers.make("owl", settings).read(FOLDER / "composition.ttl")
+    relations = {r.id for r in read.relations}
+    assert {"has_state", "has_object", "instance_hypernym"} <= relations
+    assert not {r for r in relations if r.startswith("kgzsl:")}
 
 
 def test_nothing_is_half_said() -> None:
@@ -120,6 +132,8 @@ def test_nothing_is_half_said() -> None:
     assert all(text.endswith(".") for text in known.definitions.values())
     used = {term for triple in stated for term in triple if str(term).startswith(str(own))}
     assert {term for term in used if stated.value(term, rdflib.RDF.type) is None} == set()
+    for said in (RDFS.label, SKOS.definition, RDFS.domain, RDFS.range, OWL.inverseOf):
+        assert not {term for term in used if len(list(stated.objects(term, said))) > 1}, f"a term has two values of {said}"
     for property_ in (own.wordnetPointer, own.conceptnetRelation, own.conceptnetRelationInverseOf, own.statedBy, own.statedByInverseOf):
         values = list(stated.objects(None, property_))
         assert values and len(values) == len(set(values)), f"{property_} gives one name to two relations"
@@ -127,9 +141,10 @@ def test_nothing_is_half_said() -> None:
 
 def test_kinds_form_a_tree_and_others_are_refused() -> None:
     kinds = vocabulary().kinds
-    assert {"concept", "individual", "attribute", "state", "object", "pair", "relation", "literal", "external"} < set(kinds)
+    assert {"concept", "individual", "attribute", "state", "object", "pair", "relation", "literal", "text", "external"} < set(kinds)
     assert kinds["pair"].parents == ("concept",) and kinds["concept"].parents == ("node",)
     assert kinds["attribute"].iri == PREFIXES["kgzsl"] + "Attribute" and kinds["attribute"].definition
+    assert KIND in kinds  # of classes that are attached
     assert [kind for kind, what in kinds.items() if not what.parents] == ["node"]
     assert len(statements("pair").kinds) == 1
     with pytest.raises(SourceError, match=r"ontologies/kgzsl\.ttl(.|\n)*'thing'(.|\n)*choose from: .*concept"):
@@ -139,3 +154,19 @@ def test_kinds_form_a_tree_and_others_are_refused() -> None:
 def test_an_unknown_relation_names_the_choices() -> None:
     with pytest.raises(UnknownNameError, match=r"hyperonym(.|\n)*choose from: .*hypernym"):
         vocabulary()["hyperonym"]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("recipe", ["nell-zs-schema", "kzsl-imnet-o", "compositions-fashion"])
+def test_edges_of_real_graphs_have_the_kinds_of_nodes_that_relations_are_for(recipe: str) -> None:
+    known, graph = vocabulary(), compile_graph(recipe)
+    kinds, relations = np.asarray(graph.kinds, dtype=object), np.asarray([r.id for r in graph.relations], dtype=object)
+    used = set(zip(kinds[graph.subject], relations[graph.relation], kinds[graph.object], strict=True))
+    fitting = {(s, relation, o) for s, relation, o in used if relation in known.relations}
+    assert fitting
+    assert not [edge for edge in fitting if known.domains[edge[1]] not in lineage(edge[0]) or known.ranges[edge[1]] not in lineage(edge[2])]
+
+
+def lineage(kind: str) -> set[str]:
+    """A kind and all that are more general."""
+    return {kind}.union(*(lineage(parent) for parent in vocabulary().kinds[kind].parents))
