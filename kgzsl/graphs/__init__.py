@@ -9,7 +9,7 @@ from kgzsl.graphs.link import Link, link
 from kgzsl.graphs.link_table import LinkTable, read_links, write_links
 from kgzsl.graphs.nearest import Nearest, nearest_seen
 from kgzsl.graphs.recipe import Recipe, load_recipe, shipped_recipes
-from kgzsl.graphs.views import View, ancestors, both_directions, descendants, directed, hop_distance, undirected
+from kgzsl.graphs.views import View, ancestors, both_directions, descendants, directed, hop_distance, top_neighbours_view, typed, undirected
 from kgzsl.graphs.walks import top_neighbours
 
 __all__ = [
@@ -37,6 +37,8 @@ __all__ = [
     "shipped_recipes",
     "shortest_paths",
     "top_neighbours",
+    "top_neighbours_view",
+    "typed",
     "undirected",
     "write_links",
 ]
