@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -109,14 +110,17 @@ def vocabulary() -> Vocabulary:
 
 
 def entries() -> list[Entry]:
-    """Return the relations of the vocabulary: id, definition, and who states them."""
+    """Return the relations of the vocabulary: id, definition, and by what names others state them."""
     known = vocabulary()
     stated: dict[str, list[str]] = {r: [] for r in known.relations}
     for symbol, relation in known.wordnet.items():
         stated[relation.id].append(f"WordNet {symbol}")
     for name, by in known.conceptnet.items():
         stated[by.relation.id].append(f"ConceptNet {'inverse of ' * by.reversed}{name}")
-    return [Entry(r, known.definitions[r], ", ".join(said)) for r, said in sorted(stated.items())]
+    for iri, by in known.iris.items():
+        if not iri.startswith(PREFIXES["kgzsl"]):
+            stated[by.relation.id].append(f"{'inverse of ' * by.reversed}{re.split('[/#]', iri)[-1]}")
+    return [Entry(r, known.definitions[r], ", ".join(said) or "kgzsl") for r, said in sorted(stated.items())]
 
 
 def _terms(own: str) -> dict[str, dict[str, list[str]]]:

@@ -275,7 +275,12 @@ def end(monkeypatch, capsys) -> Callable[..., tuple[object, str]]:
 
 def test_errors_are_told_in_words(end, tmp_path, bundle, shelf):
     code, said = end("list", "encoder")
-    assert code == 1 and said.startswith("error: ") and "received: 'encoder'" in said and "remedy: choose from: encoders" in said
+    assert (
+        code == 1
+        and said.startswith("error: ")
+        and "received: 'encoder'" in said
+        and "remedy: choose from: sources, recipes, relations, encoders" in said
+    )
     code, said = end("predict", tmp_path, "x.jpg")
     assert code == 1 and "a bundle artifact is a folder" in said and "Traceback" not in said
     assert end("predict")[0] == 2
