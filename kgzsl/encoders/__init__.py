@@ -4,11 +4,37 @@ from kgzsl.encoders.base import Encoder, load_encoder
 from kgzsl.encoders.dgp import DGP
 from kgzsl.encoders.gcnz import GCNZ
 from kgzsl.encoders.graph_gp import GraphGP
+from kgzsl.encoders.kggan import KGGAN
+from kgzsl.encoders.link_models import ComplEx, RotatE, TransE
 from kgzsl.encoders.nearest_text import NearestText
+from kgzsl.encoders.ontozsl import OntoZSL
+from kgzsl.encoders.random_walk import RandomWalk
 from kgzsl.encoders.sgcn import SGCN
 from kgzsl.encoders.structural_bias import StructuralBias
+from kgzsl.encoders.unsupervised import UnsupervisedEncoder
 from kgzsl.registry import Resolver
 
-ENCODERS: Resolver[Encoder] = Resolver("encoders", Encoder, [DGP, GCNZ, GraphGP, NearestText, SGCN, StructuralBias])  # type: ignore[type-abstract]
+_TRAINED = [DGP, GCNZ, SGCN]
+_CLOSED_FORM = [GraphGP, NearestText, StructuralBias]
+_UNSUPERVISED = [ComplEx, KGGAN, OntoZSL, RandomWalk, RotatE, TransE]
 
-__all__ = ["DGP", "ENCODERS", "GCNZ", "SGCN", "Encoder", "GraphGP", "NearestText", "StructuralBias", "load_encoder"]
+ENCODERS: Resolver[Encoder] = Resolver("encoders", Encoder, [*_TRAINED, *_CLOSED_FORM, *_UNSUPERVISED])  # type: ignore[type-abstract]
+
+__all__ = [
+    "DGP",
+    "ENCODERS",
+    "GCNZ",
+    "KGGAN",
+    "SGCN",
+    "ComplEx",
+    "Encoder",
+    "GraphGP",
+    "NearestText",
+    "OntoZSL",
+    "RandomWalk",
+    "RotatE",
+    "StructuralBias",
+    "TransE",
+    "UnsupervisedEncoder",
+    "load_encoder",
+]

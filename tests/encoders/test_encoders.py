@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import inspect
 import sys
+from importlib.util import find_spec
+from typing import ClassVar
 
+import pytest
 from encoders.cases import EncoderCase
 
 from kgzsl.encoders import ENCODERS
@@ -40,6 +43,53 @@ class TestNearestText(EncoderCase):
 
 class TestStructuralBias(EncoderCase):
     name = "structural_bias"
+
+
+needs_pykeen = pytest.mark.skipif(find_spec("pykeen") is None, reason="PyKEEN (the extra `kge`) is not installed")
+
+
+class TestKGGAN(EncoderCase):
+    name = "kggan"
+    settings: ClassVar = {"views": [["hypernym"]], "hidden": 32, "latent": 16, "epochs": 60, "device": "cpu"}
+
+
+class TestOntoZSL(EncoderCase):
+    name = "ontozsl"
+    settings: ClassVar = {
+        "dim": 24,
+        "projection": 24,
+        "structure_steps": 60,
+        "structure_learning_rate": 1e-2,
+        "negatives": 32,
+        "epochs": 8,
+        "device": "cpu",
+    }
+
+
+class TestRandomWalk(EncoderCase):
+    name = "random_walk"
+    settings: ClassVar = {"dim": 48, "device": "cpu"}
+
+
+LINKS = {"epochs": 30, "batch_size": 64, "device": "cpu"}
+
+
+@needs_pykeen
+class TestTransE(EncoderCase):
+    name = "transe"
+    settings: ClassVar = {**LINKS, "dim": 24, "learning_rate": 1.0}
+
+
+@needs_pykeen
+class TestRotatE(EncoderCase):
+    name = "rotate"
+    settings: ClassVar = {**LINKS, "dim": 16, "negatives": 16, "learning_rate": 1e-2}
+
+
+@needs_pykeen
+class TestComplEx(EncoderCase):
+    name = "complex"
+    settings: ClassVar = {**LINKS, "dim": 16, "negatives": 4}
 
 
 def test_no_encoder_is_without_a_case():
