@@ -123,7 +123,7 @@ def link_loss(model: Any, batch: torch.Tensor, negatives: torch.Tensor) -> torch
     positive = model.score_hrt(batch)
     negative = model.score_hrt(negatives.reshape(-1, 3)).view(len(batch), -1)
     loss: torch.Tensor = model.loss.process_slcwa_scores(positive, negative) + model.collect_regularization_term()
-    return loss
+    return loss.sum()  # a regulariser's term has one value on an axis
 
 
 def _real(vectors: torch.Tensor) -> torch.Tensor:
@@ -132,7 +132,7 @@ def _real(vectors: torch.Tensor) -> torch.Tensor:
 
 
 class TransE(LinkModel):
-    """TransE: a relation is a translation; margin ranking with L1 distance, nodes at length 1.
+    """TransE: a relation is a translation; margin ranking with L1 distance, summed over a batch, nodes at length 1.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ class TransE(LinkModel):
         from pykeen.losses import MarginRankingLoss
         from pykeen.models import TransE as Model
 
-        return Model(scoring_fct_norm=1, loss=MarginRankingLoss(margin=self.margin), **shared)
+        return Model(scoring_fct_norm=1, loss=MarginRankingLoss(margin=self.margin, reduction="sum"), **shared)
 
     def _optimiser(self, model: Any) -> torch.optim.Optimizer:
         return torch.optim.SGD(model.parameters(), lr=self.learning_rate)
