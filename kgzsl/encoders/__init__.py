@@ -14,9 +14,9 @@ from kgzsl.encoders.structural_bias import StructuralBias
 from kgzsl.encoders.unsupervised import UnsupervisedEncoder
 from kgzsl.registry import Resolver
 
-_TRAINED = [DGP, GCNZ, SGCN]
-_CLOSED_FORM = [GraphGP, NearestText, StructuralBias]
-_UNSUPERVISED = [ComplEx, KGGAN, OntoZSL, RandomWalk, RotatE, TransE]
+_TRAINED: list[type[Encoder]] = [DGP, GCNZ, SGCN]
+_CLOSED_FORM: list[type[Encoder]] = [GraphGP, NearestText, StructuralBias]
+_UNSUPERVISED: list[type[Encoder]] = [ComplEx, KGGAN, OntoZSL, RandomWalk, RotatE, TransE]
 
 ENCODERS: Resolver[Encoder] = Resolver("encoders", Encoder, [*_TRAINED, *_CLOSED_FORM, *_UNSUPERVISED])  # type: ignore[type-abstract]
 

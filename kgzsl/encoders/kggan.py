@@ -135,7 +135,8 @@ class KGGAN(UnsupervisedEncoder):
         model, pairs = VGAE(network), NodePairs(matrix, device)
 
         def loss() -> torch.Tensor:
-            return variational_loss(model, *network(propagated, operator), pairs, generator)
+            mean, deviation = network(propagated, operator)
+            return variational_loss(model, mean, deviation, pairs, generator)
 
         train(network, loss, None, self.schedule, f"{self.name}: view {number + 1}")
         with torch.no_grad():

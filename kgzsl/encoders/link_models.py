@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from kgzsl.graphs.graph import KnowledgeGraph
     from kgzsl.graphs.views import View
 
+OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adagrad": torch.optim.Adagrad,
+}
+
 
 class LinkModel(UnsupervisedEncoder):
     """A link model of PyKEEN on the triples of the graph; its vectors of nodes are the embeddings.
@@ -34,6 +40,7 @@ class LinkModel(UnsupervisedEncoder):
     dim : of a vector; complex numbers where the model has them, which make twice as many columns.
     epochs, batch_size, learning_rate : passes over the triples, and the optimiser's step.
     negatives : corrupted triples per triple.
+    optimiser : a name from `OPTIMISERS`; each model's own is the published one.
     seed, device : see `UnsupervisedEncoder`.
     """
 
@@ -45,6 +52,7 @@ class LinkModel(UnsupervisedEncoder):
         batch_size: int,
         negatives: int,
         learning_rate: float,
+        optimiser: str,
         relations: Sequence[str] | None = None,
         seed: int = 0,
         device: str | torch.device = "auto",
@@ -55,6 +63,9 @@ class LinkModel(UnsupervisedEncoder):
                 "dim, epochs, batch_size and negatives are at least 1, and learning_rate is positive",
                 received=f"{dim}, {epochs}, {batch_size}, {negatives}, {learning_rate}",
             )
+        if optimiser not in OPTIMISERS:
+            raise InvalidInputError("a known optimiser is needed", received=repr(optimiser), remedy=f"choose from: {', '.join(OPTIMISERS)}")
+        self.optimiser = optimiser
         self.dim, self.epochs, self.batch_size, self.negatives, self.learning_rate = dim, epochs, batch_size, negatives, learning_rate
         self.relations = None if relations is None else list(relations)
 
@@ -65,6 +76,7 @@ class LinkModel(UnsupervisedEncoder):
             "batch_size": self.batch_size,
             "negatives": self.negatives,
             "learning_rate": self.learning_rate,
+            "optimiser": self.optimiser,
             "relations": self.relations,
             **super().settings(),
         }
@@ -76,15 +88,12 @@ class LinkModel(UnsupervisedEncoder):
     def _model(self, **shared: Any) -> Any:
         """Return PyKEEN's untrained model with its loss; `shared` goes to its constructor."""
 
-    def _optimiser(self, model: Any) -> torch.optim.Optimizer:
-        return torch.optim.Adam(model.parameters(), lr=self.learning_rate)
-
     def _train(self, view: View, vectors: Vectors) -> np.ndarray:
         device = resolve_device(self.device)
         triples = Triples.of(view, device)
         model = self._untrained(triples).to(device)
         generator = torch.Generator(device).manual_seed(self.seed + 1)
-        optimiser = self._optimiser(model)
+        optimiser = OPTIMISERS[self.optimiser](model.parameters(), lr=self.learning_rate)
         for epoch in track(range(1, self.epochs + 1), f"{self.name}: training"):
             total = torch.zeros((), device=device)
             for batch in triples.batches(self.batch_size, generator):
@@ -137,7 +146,7 @@ class TransE(LinkModel):
     Parameters
     ----------
     margin : between a true and a corrupted triple's distance.
-    dim, epochs, batch_size, negatives, learning_rate, relations, seed, device : see `LinkModel`.
+    dim, epochs, batch_size, negatives, learning_rate, optimiser, relations, seed, device : see `LinkModel`.
     """
 
     name = "transe"
@@ -152,9 +161,11 @@ class TransE(LinkModel):
         batch_size: int = 1024,
         negatives: int = 1,
         learning_rate: float = 0.01,
+        optimiser: str = "sgd",
         **settings: Any,
     ) -> None:
-        super().__init__(dim=dim, epochs=epochs, batch_size=batch_size, negatives=negatives, learning_rate=learning_rate, **settings)
+        shared: dict[str, Any] = {"dim": dim, "epochs": epochs, "batch_size": batch_size, "negatives": negatives}
+        super().__init__(**shared, learning_rate=learning_rate, optimiser=optimiser, **settings)
         self.margin = margin
 
     def settings(self) -> dict[str, Any]:
@@ -166,9 +177,6 @@ class TransE(LinkModel):
 
         return Model(scoring_fct_norm=1, loss=MarginRankingLoss(margin=self.margin, reduction="sum"), **shared)
 
-    def _optimiser(self, model: Any) -> torch.optim.Optimizer:
-        return torch.optim.SGD(model.parameters(), lr=self.learning_rate)
-
 
 class RotatE(LinkModel):
     """RotatE: a relation is a rotation of complex numbers; self-adversarial negatives.
@@ -176,7 +184,7 @@ class RotatE(LinkModel):
     Parameters
     ----------
     margin, temperature : γ, and that of the self-adversarial weights.
-    dim, epochs, batch_size, negatives, learning_rate, relations, seed, device : see `LinkModel`; published for WN18RR, where
+    dim, epochs, batch_size, negatives, learning_rate, optimiser, relations, seed, device : see `LinkModel`; published for WN18RR, where
         80,000 steps make about 470 epochs.
     """
 
@@ -193,9 +201,11 @@ class RotatE(LinkModel):
         batch_size: int = 512,
         negatives: int = 1024,
         learning_rate: float = 5e-5,
+        optimiser: str = "adam",
         **settings: Any,
     ) -> None:
-        super().__init__(dim=dim, epochs=epochs, batch_size=batch_size, negatives=negatives, learning_rate=learning_rate, **settings)
+        shared: dict[str, Any] = {"dim": dim, "epochs": epochs, "batch_size": batch_size, "negatives": negatives}
+        super().__init__(**shared, learning_rate=learning_rate, optimiser=optimiser, **settings)
         self.margin, self.temperature = margin, temperature
 
     def settings(self) -> dict[str, Any]:
@@ -214,7 +224,7 @@ class ComplEx(LinkModel):
     Parameters
     ----------
     regularisation : weight of the mean squared L2 norms of what a batch uses.
-    dim, epochs, batch_size, negatives, learning_rate, relations, seed, device : see `LinkModel`; published for WN18.
+    dim, epochs, batch_size, negatives, learning_rate, optimiser, relations, seed, device : see `LinkModel`; published for WN18.
     """
 
     name = "complex"
@@ -229,9 +239,11 @@ class ComplEx(LinkModel):
         batch_size: int = 1400,
         negatives: int = 10,
         learning_rate: float = 0.5,
+        optimiser: str = "adagrad",
         **settings: Any,
     ) -> None:
-        super().__init__(dim=dim, epochs=epochs, batch_size=batch_size, negatives=negatives, learning_rate=learning_rate, **settings)
+        shared: dict[str, Any] = {"dim": dim, "epochs": epochs, "batch_size": batch_size, "negatives": negatives}
+        super().__init__(**shared, learning_rate=learning_rate, optimiser=optimiser, **settings)
         self.regularisation = regularisation
 
     def settings(self) -> dict[str, Any]:
@@ -248,6 +260,3 @@ class ComplEx(LinkModel):
             regularizer_kwargs={"weight": self.regularisation, "p": 2.0, "normalize": True},
             **shared,
         )
-
-    def _optimiser(self, model: Any) -> torch.optim.Optimizer:
-        return torch.optim.Adagrad(model.parameters(), lr=self.learning_rate)

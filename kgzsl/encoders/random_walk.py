@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from kgzsl.graphs.graph import KnowledgeGraph
     from kgzsl.graphs.views import View
 
-#: Nodes whose walks are followed at once.
-BLOCK = 512
+#: Nodes whose walks are followed at once: few enough for the processor's cache.
+BLOCK = 64
 
 
 class RandomWalk(UnsupervisedEncoder):

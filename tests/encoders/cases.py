@@ -19,8 +19,6 @@ class EncoderCase:
     name: ClassVar[str]
     settings: ClassVar[dict[str, Any]] = {}
     tolerance: ClassVar[float] = 2e-5
-    #: By which a hidden class's own weight must lie closer than others', in cosine.
-    lead: ClassVar[float] = 0.05
 
     @classmethod
     def make(cls, **more: Any) -> Encoder:
@@ -88,7 +86,7 @@ class EncoderCase:
         predicted = encoder.encode(view, world.vectors, halves[1]).matrix
         true = world.weights.rows(halves[1])
         cosines = (predicted / np.linalg.norm(predicted, axis=1, keepdims=True)) @ (true / np.linalg.norm(true, axis=1, keepdims=True)).T
-        assert np.diag(cosines).mean() > cosines.mean() + self.lead
+        assert np.diag(cosines).mean() > cosines.mean() + 0.05
 
     def test_hidden_weights_decide_nothing(self, fitted, world, halves):
         """Poisoned weights of unseen classes leave what was learned bit-identical."""

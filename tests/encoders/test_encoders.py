@@ -77,8 +77,16 @@ class TestRandomWalk(EncoderCase):
 @needs_pykeen
 class TestTransE(EncoderCase):
     name = "transe"
-    settings: ClassVar = {"dim": 24, "epochs": 200, "batch_size": 32, "device": "cpu"}
-    lead = 0.015  # of one relation that many share, a translation says little
+    settings: ClassVar = {
+        "dim": 24,
+        "epochs": 60,
+        "batch_size": 128,
+        "negatives": 4,
+        "margin": 4.0,
+        "optimiser": "adam",
+        "learning_rate": 5e-2,
+        "device": "cpu",
+    }
 
 
 @needs_pykeen

@@ -125,10 +125,11 @@ def test_nodes_of_another_graph_are_refused(graph):
         ("random_walk", {"window": 0}),
         ("transe", {"dim": 0}),
         ("complex", {"learning_rate": 0.0}),
+        ("rotate", {"optimiser": "lion"}),
     ],
 )
 def test_settings_out_of_range_are_refused(name, settings):
-    with pytest.raises(InvalidInputError, match=r"at least|list of lists"):
+    with pytest.raises(InvalidInputError, match=r"at least|list of lists|known optimiser"):
         ENCODERS.make(name, settings)
 
 
