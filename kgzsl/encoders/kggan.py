@@ -192,6 +192,6 @@ def _two_views(names: Sequence[str]) -> list[list[str]]:
         raise InvalidInputError(
             "kggan takes two views: the class hierarchy, and attributes, parts or other relations",
             received=f"a graph with the relations {', '.join(names) or '(none)'}",
-            remedy="compile a graph with both (recipes `wordnet-nouns`, `kzsl-awa`), or name the views: `views: [[hypernym]]` makes one",
+            remedy="compile a graph with both (recipes `imagenet-parts`, `kzsl-awa`), or name the views: `views: [[hypernym]]` makes one",
         )
     return [hierarchy, others]
