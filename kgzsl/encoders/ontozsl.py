@@ -178,8 +178,11 @@ def rarity(triples: Triples) -> torch.Tensor:
     """Return each triple's weight, `1/√(c(h, r) + c(r, t))` with counts that start at 4, `[triples]` (RotatE's published code)."""
     heads = triples.all[:, 0] * triples.relations + triples.all[:, 1]
     tails = triples.all[:, 2] * triples.relations + triples.all[:, 1]
-    counts = [torch.bincount(keys, minlength=triples.nodes * triples.relations)[keys] + _FIRST_COUNT for keys in (heads, tails)]
-    return torch.stack(counts).sum(dim=0).float().rsqrt()
+    total = torch.full((len(triples),), 2.0 * _FIRST_COUNT, device=triples.all.device)
+    for keys in (heads, tails):
+        _, place, count = keys.unique(return_inverse=True, return_counts=True)
+        total += count[place]
+    return total.rsqrt()
 
 
 class TextAware(nn.Module):
