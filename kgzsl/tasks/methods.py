@@ -29,10 +29,13 @@ class Knowledge:
 
 
 def encoder_method(knowledge: Knowledge, name: str, settings: Mapping[str, Any] | None = None) -> Method:
-    """Return the method that fits an encoder on the seen classes' weights and regresses all candidates'."""
+    """Return the method that fits an encoder on the seen classes' weights and regresses all candidates'.
+
+    One encoder is fitted anew by every call, so that what needs no weights (`UnsupervisedEncoder.learn`) is learned once.
+    """
+    encoder: Encoder = ENCODERS.make(name, settings)
 
     def fit(seen: Sequence[str], candidates: Sequence[str]) -> Classifier:
-        encoder: Encoder = ENCODERS.make(name, settings)
         view = encoder.view(knowledge.graph)
         targets = knowledge.weights.select(seen)
         encoder.fit(view, knowledge.vectors, targets)

@@ -14,7 +14,7 @@ from kgzsl.classifiers import WeightRegression
 from kgzsl.classifiers.scaling import Scaling
 from kgzsl.classifiers.softmax import softmax_regression
 from kgzsl.datasets.class_links import class_links
-from kgzsl.encoders import ENCODERS
+from kgzsl.encoders import ENCODERS, Encoder
 from kgzsl.encoders.base import unit_rows
 from kgzsl.errors import InvalidInputError, UnknownNameError
 from kgzsl.graphs import attach, undirected
@@ -164,9 +164,13 @@ class GraphSemantics:
         return ClassEmbeddings(tuple(classes), weight[:, inside] @ vectors.matrix, meta)
 
     def _predicted(self, targets: ClassifierWeights, classes: Sequence[str]) -> ClassEmbeddings:
-        encoder = ENCODERS.make(self.encoder, self.settings)
-        view = encoder.view(self.graph)
-        return encoder.fit(view, self._vectors, targets).encode(view, self._vectors, classes)
+        view = self._encoder.view(self.graph)
+        return self._encoder.fit(view, self._vectors, targets).encode(view, self._vectors, classes)
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        """Fitted anew each time; what needs no weights is learned once."""
+        return ENCODERS.make(self.encoder, self.settings)
 
     @cached_property
     def _vectors(self) -> Vectors:

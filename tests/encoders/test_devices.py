@@ -11,9 +11,12 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from kgzsl.devices import resolve_device
 from kgzsl.encoders import ENCODERS, sparse
 from kgzsl.encoders.convolution import GraphNetwork
+from kgzsl.encoders.kggan import NodePairs, VariationalEncoder, variational_loss
 from kgzsl.encoders.memory import without_content
+from kgzsl.encoders.ontozsl import Structure, TextAware
 from kgzsl.encoders.receptive import ReceptiveField
 from kgzsl.encoders.sparse import SparseOperator
+from kgzsl.encoders.triples import TAIL
 from kgzsl.errors import InvalidInputError
 
 
@@ -38,6 +41,41 @@ def test_network_stays_on_its_device(name, world, halves, monkeypatch):
         assert all(p.grad is not None and p.grad.device.type == "meta" for p in network.parameters())
         with pytest.raises((RuntimeError, AssertionError), match="device"):  # the check itself can fail
             network(torch.empty(len(real.inputs), world.vectors.dim, device="cpu"), field)
+
+
+def test_graph_auto_encoder_stays_on_its_device(monkeypatch):
+    from torch_geometric.nn import VGAE
+
+    monkeypatch.setattr(sparse, "multiply", _fake_multiply)
+    with FakeTensorMode():
+        device = torch.device("meta")
+        with device:
+            network = VariationalEncoder(5, 6, 3)
+        operator = SparseOperator(torch.empty(8, 8, device=device), torch.empty(8, 8, device=device))
+        pairs = NodePairs.__new__(NodePairs)
+        pairs.edges, pairs.without_edge = torch.zeros(2, 4, dtype=torch.int64, device=device), lambda _: pairs.edges
+        loss = variational_loss(VGAE(network), *network(torch.empty(8, 5, device=device), operator), pairs, None)
+        loss.backward()
+        assert loss.device.type == "meta" and all(p.grad is not None and p.grad.device.type == "meta" for p in network.parameters())
+        with pytest.raises((RuntimeError, AssertionError), match="device"):
+            network(torch.empty(8, 5, device="cpu"), operator)
+
+
+def test_ontology_embedding_stays_on_its_device():
+    with FakeTensorMode():
+        device = torch.device("meta")
+        with device:
+            structure, network = Structure(8, 2, 6, 12.0), TextAware(6, 5, 4)
+            texts, batch, others = torch.empty(8, 5), torch.zeros(4, 3, dtype=torch.int64), torch.zeros(7, dtype=torch.int64)
+            true, weights = torch.zeros(4, 7, dtype=torch.bool), torch.ones(4)
+        for loss, module in (
+            (structure.loss(batch, others, TAIL, true, weights, 1.0), structure),
+            (network.loss(structure, texts, batch, batch, batch, 10.0), network),
+        ):
+            loss.backward()
+            assert loss.device.type == "meta" and all(p.grad is not None and p.grad.device.type == "meta" for p in module.parameters())
+        with pytest.raises((RuntimeError, AssertionError), match="device"):
+            network.loss(structure, torch.empty(8, 5, device="cpu"), batch, batch, batch, 10.0)
 
 
 AGGREGATORS = {

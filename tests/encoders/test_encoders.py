@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import sys
+from importlib.util import find_spec
 from typing import ClassVar
 
+import pytest
 from encoders.cases import EncoderCase
 
 from kgzsl.encoders import ENCODERS
@@ -77,6 +79,62 @@ class TestNearestText(EncoderCase):
 
 class TestStructuralBias(EncoderCase):
     name = "structural_bias"
+
+
+needs_pykeen = pytest.mark.skipif(find_spec("pykeen") is None, reason="PyKEEN (the extra `kge`) is not installed")
+
+
+class TestKGGAN(EncoderCase):
+    name = "kggan"
+    settings: ClassVar = {"views": [["hypernym"]], "hidden": 32, "latent": 16, "epochs": 60, "device": "cpu"}
+
+
+class TestOntoZSL(EncoderCase):
+    name = "ontozsl"
+    settings: ClassVar = {
+        "dim": 24,
+        "projection": 24,
+        "structure_steps": 150,
+        "structure_batch": 128,
+        "structure_learning_rate": 4e-2,
+        "negatives": 32,
+        "epochs": 15,
+        "batch_size": 50,
+        "learning_rate": 1e-2,
+        "device": "cpu",
+    }
+
+
+class TestRandomWalk(EncoderCase):
+    name = "random_walk"
+    settings: ClassVar = {"dim": 48, "device": "cpu"}
+
+
+@needs_pykeen
+class TestTransE(EncoderCase):
+    name = "transe"
+    settings: ClassVar = {
+        "dim": 24,
+        "epochs": 60,
+        "batch_size": 128,
+        "negatives": 4,
+        "margin": 4.0,
+        "optimiser": "adam",
+        "learning_rate": 5e-2,
+        "device": "cpu",
+    }
+
+
+@needs_pykeen
+class TestRotatE(EncoderCase):
+    name = "rotate"
+    settings: ClassVar = {"dim": 16, "epochs": 30, "batch_size": 64, "negatives": 16, "learning_rate": 5e-2, "device": "cpu"}
+
+
+@needs_pykeen
+class TestComplEx(EncoderCase):
+    name = "complex"
+    settings: ClassVar = {"dim": 16, "epochs": 30, "batch_size": 64, "negatives": 4, "device": "cpu"}
 
 
 def test_no_encoder_is_without_a_case():
