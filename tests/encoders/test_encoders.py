@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from typing import ClassVar
 
 from encoders.cases import EncoderCase
 
@@ -32,6 +33,15 @@ class TestGCNZ(EncoderCase):
 class TestGraphGP(EncoderCase):
     name = "graph_gp"
     settings = GP
+
+
+class TestEnsemble(EncoderCase):
+    name = "ensemble"
+    settings: ClassVar = {
+        "members": [{"name": "graph_gp", "settings": GP}, {"name": "sgcn", "settings": SMALL}],
+        "groups": 3,
+        "rounds": 1,
+    }
 
 
 class TestNearestText(EncoderCase):
