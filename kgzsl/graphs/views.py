@@ -78,6 +78,18 @@ def directed(graph: KnowledgeGraph, relation: str = "hypernym") -> View:
     return View(graph.ids, (matrix,), f"directed({relation})", graph.digest)
 
 
+def stated(graph: KnowledgeGraph, relations: Sequence[str]) -> sparse.csr_matrix:
+    """Return the edges of some relations as they are stated, row = subject: one stated several times has its largest weight.
+
+    Raises
+    ------
+    UnknownNameError : the graph has no such relation.
+    """
+    edges = [graph.edges_of(name) for name in relations]
+    subject, obj, weight = (np.concatenate([e[k] for e in edges]) for k in range(3))
+    return _largest(subject, obj, weight, len(graph.ids))
+
+
 def ancestors(graph: KnowledgeGraph, max_hops: int = 4, *, relation: str = "hypernym", norm: Norm = "row") -> View:
     """Return one matrix per hop distance 0 … `max_hops`; row v holds the ancestors of v at that distance.
 

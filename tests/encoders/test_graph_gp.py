@@ -10,7 +10,8 @@ import scipy.sparse as sp
 import torch
 
 from kgzsl.encoders.graph_gp import GraphGP, mix_hyponyms
-from kgzsl.encoders.kernels import ANCESTOR_DECAY, KERNELS, LAPLACIAN_EPSILON, NodeKernels, combine
+from kgzsl.encoders.kernels import ANCESTOR_DECAY, KERNELS, NodeKernels, combine
+from kgzsl.encoders.laplacian import LAPLACIAN_EPSILON
 from kgzsl.encoders.leave_out import _find_hypernym
 from kgzsl.errors import InvalidInputError
 from kgzsl.ids import positions
