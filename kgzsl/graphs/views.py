@@ -85,6 +85,8 @@ def stated(graph: KnowledgeGraph, relations: Sequence[str]) -> sparse.csr_matrix
     ------
     UnknownNameError : the graph has no such relation.
     """
+    if not relations:
+        raise InvalidInputError("a view takes at least one relation", received="none")
     edges = [graph.edges_of(name) for name in relations]
     subject, obj, weight = (np.concatenate([e[k] for e in edges]) for k in range(3))
     return _largest(subject, obj, weight, len(graph.ids))
