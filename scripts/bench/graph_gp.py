@@ -42,7 +42,7 @@ def main() -> None:
     encoder = GraphGP(landmarks=args.landmarks)
     view, vectors = grown(encoder.view(graph), vectors, args.nodes or len(graph.ids))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    record = {"nodes": len(view.ids), "seen": len(targets)}
+    record: dict[str, Any] = {"nodes": len(view.ids), "seen": len(targets)}
     if args.several:
         both = [targets, make_backbone("efficientnet-lite2").classifier().select(targets.ids)]
         record |= several(encoder, view, vectors, both)
