@@ -5,6 +5,8 @@ The expressions are the same; the engine only says where they run. Both need the
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Mapping
 from functools import cache
@@ -34,12 +36,13 @@ class Engine:
 
     def __init__(self, name: str, connection: Any) -> None:
         self.name, self.connection = name, connection
-        self._views: list[str] = []
+        self._tables: list[str] = []
+        self._files: list[str] = []
 
     def table(self, data: pa.Table) -> ibis.Table:
         """Return an Arrow table as a table of this engine; not copied on DuckDB."""
         name = f"kgzsl_{next(_NUMBERS)}"
-        self._views.append(name)
+        self._tables.append(name)
         if self.name == "duckdb":
             self.connection.con.register(name, data)
         else:
@@ -53,11 +56,17 @@ class Engine:
         ----------
         columns : name → Ibis type, in the file's order.
         """
+        view = f"kgzsl_{next(_NUMBERS)}"
+        self._files.append(view)
         if self.name == "duckdb":
             types = {name: "VARCHAR" if kind == "string" else kind for name, kind in columns.items()}
-            return self.connection.read_csv(path, sep="\t", quote="", escape="", header=False, columns=types, auto_detect=False)
+            return self.connection.read_csv(
+                path, table_name=view, sep="\t", quote="", escape="", header=False, columns=types, auto_detect=False
+            )
         schema = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
-        return self.connection.read_csv(str(path), sep="\t", quote="", escape="", header=False, schema=schema, mode="FAILFAST")
+        return self.connection.read_csv(
+            str(path), table_name=view, sep="\t", quote="", escape="", header=False, schema=schema, mode="FAILFAST"
+        )
 
     def collect(self, expression: Any) -> pa.Table:
         """Return the rows of an expression as an Arrow table in memory."""
@@ -68,12 +77,16 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         """Let go of the tables; the connection stays open for the next block."""
-        for name in self._views:
-            if self.name == "duckdb":
+        if self.name == "duckdb":
+            for name in self._tables:
                 self.connection.con.unregister(name)
-            else:
+            for name in self._files:
+                self.connection.drop_view(name, force=True)
+        else:
+            for name in (*self._tables, *self._files):
                 self.connection._session.catalog.dropTempView(name)
-        self._views.clear()
+        self._tables.clear()
+        self._files.clear()
 
 
 def open_engine(name: str = "duckdb") -> Engine:
@@ -105,6 +118,7 @@ def _connection(name: str) -> Any:
     builder = sql.SparkSession.builder.appName("kgzsl")
     if sql.SparkSession.getActiveSession() is None:
         home = tempfile.mkdtemp(prefix="kgzsl-spark-")
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
         for key, value in {
             "spark.master": "local[2]",
             "spark.ui.enabled": "false",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,13 @@ import numpy as np
 from kgzsl.bundle import Bundle, carriers_by_cosine, carriers_from_influence, neighbour_labels
 from kgzsl.classifiers import WeightRegression
 from kgzsl.encoders import ENCODERS, Encoder
-from kgzsl.errors import UnknownNameError, first_five
+from kgzsl.errors import InvalidInputError, UnknownNameError, first_five
 from kgzsl.ids import check_unique, curies
 from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Features, Vectors, check_has_recipe, check_same_recipe
 
 if TYPE_CHECKING:
+    from kgzsl.encoders.memory import MemoryEstimate
+    from kgzsl.encoders.regression import WeightRegressionEncoder
     from kgzsl.graphs.graph import KnowledgeGraph
 
 
@@ -32,15 +35,56 @@ def _check_in_graph(graph: KnowledgeGraph, targets: ClassifierWeights, wanted: S
 
 
 def _fit_encoder(
-    graph: KnowledgeGraph, encoder: str | Encoder, targets: ClassifierWeights, vectors: Vectors | None, settings: Mapping[str, Any] | None
+    graph: KnowledgeGraph,
+    encoder: str | Encoder,
+    targets: ClassifierWeights,
+    vectors: Vectors | None,
+    settings: Mapping[str, Any] | None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> tuple[Encoder, Any, Vectors]:
     from kgzsl.vectors import embed_texts
 
     fitted = ENCODERS.make(encoder, settings) if isinstance(encoder, str) else encoder
     vectors = vectors if vectors is not None else embed_texts(graph)
     view = fitted.view(graph)
-    fitted.fit(view, vectors, targets)
+    if checkpoint is None:
+        fitted.fit(view, vectors, targets)
+    else:
+        _trained(fitted).fit(view, vectors, targets, checkpoint=checkpoint)
     return fitted, view, vectors
+
+
+def _trained(encoder: Encoder) -> WeightRegressionEncoder:
+    """Return the encoder when it is one that trains step by step; others raise InvalidInputError."""
+    from kgzsl.encoders.regression import WeightRegressionEncoder
+
+    if not isinstance(encoder, WeightRegressionEncoder):
+        raise InvalidInputError(
+            "checkpoints and memory estimates are those of encoders that train step by step",
+            received=f"`{encoder.name}`, which does not",
+            remedy="leave them out, or choose a trained encoder, for example sgcn or trgcn",
+        )
+    return encoder
+
+
+def memory(
+    graph: KnowledgeGraph,
+    *,
+    weights: ClassifierWeights,
+    encoder: str | Encoder,
+    vectors: Vectors,
+    settings: Mapping[str, Any] | None = None,
+) -> MemoryEstimate:
+    """Return how much memory `fit` will take for training the encoder, without training it.
+
+    Raises
+    ------
+    InvalidInputError : the encoder does not train step by step.
+    UnknownNameError : a seen class is not in the graph.
+    """
+    _check_in_graph(graph, weights, ())
+    made = _trained(ENCODERS.make(encoder, settings) if isinstance(encoder, str) else encoder)
+    return made.memory(made.view(graph), vectors, weights)
 
 
 def embed(
@@ -84,6 +128,7 @@ def fit(
     settings: Mapping[str, Any] | None = None,
     calibrate: Features | None = None,
     seed: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Bundle:
     """Return a bundle that predicts the seen classes of `weights` and all of `classes`.
 
@@ -92,6 +137,7 @@ def fit(
     weights : classifier weights of the seen classes with their feature recipe, `[seen, features + 1]`.
     classes : ids of the classes to predict; the seen classes are added.
     calibrate : features of **seen** classes' images, to choose γ; None leaves γ at 0.
+    checkpoint : folder that keeps the state of a trained encoder's training; where it is there already, training goes on from it.
 
     Raises
     ------
@@ -104,8 +150,10 @@ def fit(
     _check_in_graph(graph, weights, wanted)
     check_has_recipe(weights)
     axis = tuple(dict.fromkeys([*weights.ids, *wanted]))
+    if checkpoint is not None:
+        _trained(ENCODERS.make(encoder, settings) if isinstance(encoder, str) else encoder)  # before the work, not after it
     gamma, selected_on = _gamma(graph, weights, encoder, vectors, settings, calibrate, seed)
-    fitted, view, vectors = _fit_encoder(graph, encoder, weights, vectors, settings)
+    fitted, view, vectors = _fit_encoder(graph, encoder, weights, vectors, settings, checkpoint)
     embeddings = fitted.encode(view, vectors, axis)
     head = WeightRegression().fit(weights, embeddings)
     seen = np.isin(np.array(axis), np.array(weights.ids))

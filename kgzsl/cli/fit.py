@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kgzsl.cli.inputs import BACKBONE_HELP, CLASSES_HELP, DESCRIPTIONS_HELP, GRAPH_HELP, HIDE_HELP, SEEN_HELP, SETTING_HELP, WEIGHTS_HELP
-from kgzsl.cli.output import emit_json
+from kgzsl.cli.output import emit_json, emit_table
 
 
 def fit(
@@ -26,6 +27,13 @@ def fit(
     text_encoder: Annotated[str, typer.Option("--text-encoder", help="See `kgzsl list text-encoders`.")] = "minilm-l6-v2",
     descriptions: Annotated[Path | None, typer.Option("--descriptions", help=DESCRIPTIONS_HELP, exists=True, dir_okay=False)] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help=SETTING_HELP)] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint", help="Folder that keeps a trained encoder's state; the same command goes on from it.", file_okay=False
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how much memory training takes, and stop.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an artifact at the target.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -36,6 +44,8 @@ def fit(
     `kgzsl fit --backbone efficientnet-lite0 -o runs/imagenet21k.bundle`
 
     `kgzsl fit --backbone efficientnet-lite0 --hide hidden.txt --calibrate seen.features -o runs/hidden.bundle`
+
+    `kgzsl fit --backbone efficientnet-lite0 --encoder trgcn --dry-run -o runs/trgcn.bundle`
     """
     from kgzsl import front
     from kgzsl.artifacts import check_target
@@ -50,7 +60,24 @@ def fit(
     images = Features.load(calibrate) if calibrate else None
     opened = open_graph(graph)
     vectors = open_vectors(opened, text_encoder, descriptions)
-    bundle = front.fit(opened, weights=targets, classes=wanted, encoder=encoder, vectors=vectors, settings=settings, calibrate=images)
+    if dry_run:
+        found = front.memory(opened, weights=targets, encoder=encoder, vectors=vectors, settings=settings)
+        rows = {**dataclasses.asdict(found), "total": found.total}
+        if as_json:
+            emit_json(rows)
+        else:
+            emit_table(["part", "MiB"], [(part, f"{size / 2**20:,.1f}") for part, size in rows.items()])
+        return
+    bundle = front.fit(
+        opened,
+        weights=targets,
+        classes=wanted,
+        encoder=encoder,
+        vectors=vectors,
+        settings=settings,
+        calibrate=images,
+        checkpoint=checkpoint,
+    )
     path = bundle.save(out, overwrite=overwrite)
     if as_json:
         content = {"path": str(path), "classes": len(bundle.names), "seen": int(bundle.seen.sum()), "gamma": bundle.gamma}

@@ -52,6 +52,9 @@ def build(
 def describe(
     folder: GraphFolder,
     classes: Annotated[Path | None, typer.Option("--classes", help="Class list, one id per line: how many are in the graph?")] = None,
+    along: Annotated[
+        str, typer.Option("--along", help="Relation whose depth is measured, from parts to wholes or kinds to classes.")
+    ] = "hypernym",
     as_json: JsonFlag = False,
 ) -> None:
     """Say what a graph holds: sources, counts per relation and source, components, depth, degrees, texts, cover of a class list.
@@ -63,7 +66,10 @@ def describe(
     from kgzsl.ids import read_ids
 
     wanted = read_ids(str(classes)) if classes else None
-    record = describe_graph(KnowledgeGraph.load(folder), wanted)
+    graph = KnowledgeGraph.load(folder)
+    if along != "hypernym":
+        graph.edges_of(along)  # asked for, so it must be there
+    record = describe_graph(graph, wanted, relation=along)
     if not as_json and sys.stdout.isatty():
         graph_use.print_description(record)
         return

@@ -211,8 +211,10 @@ def print_description(record: Mapping[str, Any]) -> None:
         shown, rest = most(record[what])
         cells = record[f"{what}_per_source"]
         wide = names if 1 < len(names) <= 6 else []
-        rows = [(name, f"{n:,}", *(f"{cells[name].get(s, 0):,}" for s in wide)) for name, n in shown]
-        emit_table([word, "in all", *wide], rows + ([(f"… {rest:,} more", "", *("" for _ in wide))] if rest else []))
+        rows = [(word, "in all", *wide), *((name, f"{n:,}", *(f"{cells[name].get(s, 0):,}" for s in wide)) for name, n in shown)]
+        columns = [[c.rjust(max(map(len, column))) for c in column] for column in list(zip(*rows, strict=True))[1:]]  # numbers to the right
+        heading, *body = zip(next(zip(*rows, strict=True)), *columns, strict=True)
+        emit_table(heading, [*body, *([(f"… {rest:,} more", *("" for _ in columns))] if rest else [])])
     if record["dropped"]:
         emit_table(
             ["left out", "by", "why"], [(f"{n:,}", who, why) for who, reasons in record["dropped"].items() for why, n in reasons.items()]

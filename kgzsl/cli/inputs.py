@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kgzsl.matrices import ClassifierWeights, Features, Vectors
 
 GRAPH_HELP = "A graph artifact, or a recipe's name or file (built once and kept)."
-CLASSES_HELP = "A file with one id per line, or one of the lists imagenet-1k, imagenet-21k."
+CLASSES_HELP = "A file with one id per line, or one of the lists imagenet-1k, imagenet-21k, imagenet-2-hops, imagenet-3-hops."
 WEIGHTS_HELP = "Classifier weights artifact of the seen classes."
 BACKBONE_HELP = "Take the weights of this backbone's own head (default, without --weights: efficientnet-lite0)."
 SEEN_HELP = "Learn from the weights of these classes only (needed where the graph lacks some)."
@@ -37,13 +37,15 @@ def open_graph(text: str) -> KnowledgeGraph:
 
 def open_classes(text: str) -> tuple[str, ...]:
     """Return the ids of a list file or of a named ImageNet list."""
-    from kgzsl.datasets import all_ids, train_ids
+    from kgzsl.datasets import all_ids, hop_sets, train_ids
     from kgzsl.ids import read_ids
 
     if text == "imagenet-1k":
         return train_ids()
     if text == "imagenet-21k":
         return tuple(dict.fromkeys([*train_ids(), *all_ids()]))
+    if text in ("imagenet-2-hops", "imagenet-3-hops"):
+        return hop_sets()[text.removeprefix("imagenet-")]
     return read_ids(text)
 
 

@@ -37,9 +37,11 @@ def _root(version: bool = typer.Option(False, "--version", callback=_version, is
 
 
 def _register() -> None:
-    from kgzsl.cli import data, doctor, embed, evaluate, experiment, features, fit, graph, listing, predict, report, vectors
+    from kgzsl.cli import audit, data, doctor, embed, evaluate, experiment, features, fit, graph, link, listing, predict, report, vectors
 
     app.add_typer(data.app, name="data")
+    graph.app.command("audit")(audit.audit)
+    graph.app.command("bound")(audit.bound)
     app.add_typer(graph.app, name="graph")
     app.add_typer(vectors.app, name="vectors")
     app.add_typer(features.app, name="features")
@@ -47,6 +49,7 @@ def _register() -> None:
     app.add_typer(experiment.app, name="experiment")
     app.command("doctor")(doctor.doctor)
     app.command("list")(listing.list_)
+    app.command("link")(link.link_)
     app.command("embed")(embed.embed)
     app.command("fit")(fit.fit)
     app.command("predict")(predict.predict)

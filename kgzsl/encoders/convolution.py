@@ -45,7 +45,7 @@ class GraphConvolution(nn.Module):
         self.attention = attention
         self.dropout, self.slope, self.bias_after = dropout, slope, bias_after
 
-    def reset(self, generator: torch.Generator) -> None:
+    def reset(self, generator: torch.Generator | None) -> None:
         """Draw Θ by Glorot's uniform rule and zero b, as the published code does."""
         nn.init.xavier_uniform_(self.weight, generator=generator)
         nn.init.zeros_(self.bias)

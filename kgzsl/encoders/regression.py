@@ -1,22 +1,22 @@
-"""Encoders trained to regress the classifier weights of seen classes (GCNZ, SGCN, DGP)."""
+"""Encoders trained to regress the classifier weights of seen classes: one trainer, any receptive field, any network."""
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import numpy as np
-import scipy.sparse as sp
 import torch
+from torch import nn
 
 from kgzsl.devices import resolve_device
 from kgzsl.encoders.base import Encoder, check_same_nodes, unit_rows
-from kgzsl.encoders.convolution import GraphNetwork
-from kgzsl.encoders.receptive import ReceptiveField, receptive_field
+from kgzsl.encoders.checkpoint import Checkpoint, data_digest
+from kgzsl.encoders.memory import MemoryEstimate, estimate
 from kgzsl.encoders.training import History, Schedule, train
 from kgzsl.errors import InvalidInputError
-from kgzsl.ids import positions
 from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Vectors
 
 if TYPE_CHECKING:
@@ -35,6 +35,24 @@ def split_validation(count: int, share: float, seed: int) -> tuple[np.ndarray, n
     order = np.random.default_rng(seed).permutation(count)
     held = round(count * share)
     return np.sort(order[held:]), np.sort(order[:held])
+
+
+class Field(Protocol):
+    """A receptive field: whatever else it holds, it names the input rows that its network needs."""
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """Positions of the input rows among the view's nodes, `[rows in]`."""
+
+
+class Network(Protocol):
+    """What this encoder trains: an `nn.Module` with these two."""
+
+    def reset(self, generator: torch.Generator) -> None:
+        """Draw all initial parameters from one generator."""
+
+    def __call__(self, features: torch.Tensor, field: Any, generator: torch.Generator | None = None) -> torch.Tensor:
+        """Map input rows `[rows in, dim]` to unit rows `[nodes asked for, out]`; dropout only when a generator is given."""
 
 
 class WeightRegressionEncoder(Encoder):
@@ -66,7 +84,7 @@ class WeightRegressionEncoder(Encoder):
         self.hidden = list(hidden)
         self.schedule = Schedule(epochs, learning_rate, weight_decay, patience)
         self.validation, self.seed, self.device = validation, seed, device
-        self.network: GraphNetwork | None = None
+        self.network: nn.Module | None = None
         self.history: History | None = None
 
     def settings(self) -> dict[str, Any]:
@@ -82,29 +100,52 @@ class WeightRegressionEncoder(Encoder):
         }
 
     @abstractmethod
-    def layers(self, view: View) -> list[tuple[sp.csr_matrix, ...]]:
-        """Return per layer, first to last, the hop matrices `[nodes, nodes]` that it propagates over."""
+    def build(self, inputs: int, outputs: int) -> nn.Module:
+        """Return the untrained `Network` for `inputs` vector columns and `outputs` weight columns."""
 
     @abstractmethod
-    def build(self, inputs: int, outputs: int) -> GraphNetwork:
-        """Return the untrained network for `inputs` vector columns and `outputs` weight columns."""
-
-    def field(self, view: View, nodes: Sequence[str]) -> ReceptiveField:
+    def field(self, view: View, nodes: Sequence[str]) -> Field:
         """Return the receptive field of `nodes` in this encoder's network."""
-        return receptive_field(self.layers(view), positions(nodes, view.ids, "the graph"), resolve_device(self.device))
 
-    def inputs(self, vectors: Vectors, field: ReceptiveField) -> torch.Tensor:
+    def shape(self, view: View, vectors: Vectors, targets: ClassifierWeights) -> tuple[int, ...]:
+        """Return what `build` takes for this data."""
+        return vectors.dim, targets.dim
+
+    @abstractmethod
+    def shape_of(self, state: Mapping[str, np.ndarray]) -> tuple[int, ...]:
+        """Return what `build` took for the network of `state`; raises KeyError where the state does not say."""
+
+    def inputs(self, vectors: Vectors, field: Field) -> torch.Tensor:
         """Return the L2-normalised vectors of the field's input rows, `[field inputs, dim]`."""
         rows = vectors.matrix[field.inputs]
         norms = np.linalg.norm(rows, axis=1, keepdims=True)  # a node without a vector may be all zeros (its policy's choice)
         return torch.from_numpy(rows / np.maximum(norms, 1e-12)).to(resolve_device(self.device))
 
-    def fit(self, view: View, vectors: Vectors, targets: ClassifierWeights) -> Self:
+    def fit(
+        self,
+        view: View,
+        vectors: Vectors,
+        targets: ClassifierWeights,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: int = 50,
+    ) -> Self:
+        """Learn from the seen classes' classifier weights (see `Encoder.fit`).
+
+        Parameters
+        ----------
+        checkpoint : artifact folder that is written every `every` epochs; where it is there already, training goes on from it.
+
+        Raises
+        ------
+        IncompatibleError : the checkpoint is that of other data or settings (more epochs and another patience are allowed).
+        """
         check_same_nodes(view, vectors)
         device = resolve_device(self.device)
         goal = torch.from_numpy(unit_rows(targets.matrix).astype(np.float32)).to(device)
-        self.network = self.build(vectors.dim, targets.dim).to(device)
-        self.network.reset(torch.Generator(device).manual_seed(self.seed))
+        with torch.random.fork_rng(devices=[]):  # layers of libraries draw when they are made, only to be drawn again by `reset`
+            self.network = self.build(*self.shape(view, vectors, targets)).to(device)
+        cast("Network", self.network).reset(torch.Generator(device).manual_seed(self.seed))
         masks = torch.Generator(device).manual_seed(self.seed + 1)
         learn, held = split_validation(len(targets), self.validation, self.seed)
 
@@ -115,10 +156,22 @@ class WeightRegressionEncoder(Encoder):
             assert network is not None
             return lambda: half_mean_squared_error(network(features, field, generator), wanted)
 
-        self.history = train(
-            self.network, loss_on(learn, masks), loss_on(held, None) if len(held) else None, self.schedule, f"{self.name}: training"
-        )
+        kept = None
+        if checkpoint is not None:
+            decides = {k: v for k, v in self.settings().items() if k not in ("epochs", "patience")}
+            data = {"graph": view.graph_digest, "view": view.name, "data": data_digest(vectors, targets)}
+            kept = Checkpoint(checkpoint, {"encoder": self.name, "device": device.type, **decides, **data}, masks, every)
+        validation = loss_on(held, None) if len(held) else None
+        self.history = train(self.network, loss_on(learn, masks), validation, self.schedule, f"{self.name}: training", kept)
         return self
+
+    def memory(self, view: View, vectors: Vectors, targets: ClassifierWeights) -> MemoryEstimate:
+        """Return how much memory `fit` on this data will take, without fitting."""
+        check_same_nodes(view, vectors)
+        field = self.field(view, targets.ids)
+        shape, rows = self.shape(view, vectors, targets), len(field.inputs)
+        device = resolve_device(self.device)
+        return estimate(lambda: self.build(*shape), field, (rows, vectors.dim), (len(targets), targets.dim), device)
 
     @torch.no_grad()
     def encode(self, view: View, vectors: Vectors, nodes: Sequence[str], *, chunk: int = 4096) -> ClassEmbeddings:
@@ -139,9 +192,9 @@ class WeightRegressionEncoder(Encoder):
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         try:
-            first, last = state["layers.0.weight"], state[f"layers.{len(self.hidden)}.weight"]
-            network = self.build(first.shape[0], last.shape[1])
+            with torch.random.fork_rng(devices=[]):
+                network = self.build(*self.shape_of(state))
             network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in state.items()})
-        except (KeyError, RuntimeError) as error:
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise InvalidInputError(f"the state must be that of `{self.name}` with these settings", received=str(error)[:300]) from error
         self.network = network.to(resolve_device(self.device))

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import scipy.sparse as sp
 
 from kgzsl.encoders.convolution import GraphNetwork
-from kgzsl.encoders.regression import WeightRegressionEncoder
+from kgzsl.encoders.hops import HopEncoder
 
 if TYPE_CHECKING:
     from kgzsl.graphs.graph import KnowledgeGraph
     from kgzsl.graphs.views import View
 
 
-class SGCN(WeightRegressionEncoder):
+class SGCN(HopEncoder):
     """Two layers, row-normalised adjacency with self loops, dropout 0.5 on both inputs."""
 
     name = "sgcn"

@@ -6,8 +6,10 @@ from kgzsl.graphs.distances import Distances, shortest_paths
 from kgzsl.graphs.graph import KnowledgeGraph
 from kgzsl.graphs.hierarchy import Hierarchy, rooted
 from kgzsl.graphs.link import Link, link
+from kgzsl.graphs.link_table import LinkTable, read_links, write_links
+from kgzsl.graphs.nearest import Nearest, nearest_seen
 from kgzsl.graphs.recipe import Recipe, load_recipe, shipped_recipes
-from kgzsl.graphs.views import View, ancestors, both_directions, descendants, directed, hop_distance, undirected
+from kgzsl.graphs.views import View, ancestors, both_directions, descendants, directed, hop_distance, top_neighbours_view, typed, undirected
 from kgzsl.graphs.walks import top_neighbours
 
 __all__ = [
@@ -15,6 +17,8 @@ __all__ = [
     "Hierarchy",
     "KnowledgeGraph",
     "Link",
+    "LinkTable",
+    "Nearest",
     "NewClass",
     "Recipe",
     "View",
@@ -27,9 +31,14 @@ __all__ = [
     "hop_distance",
     "link",
     "load_recipe",
+    "nearest_seen",
+    "read_links",
     "rooted",
     "shipped_recipes",
     "shortest_paths",
     "top_neighbours",
+    "top_neighbours_view",
+    "typed",
     "undirected",
+    "write_links",
 ]

@@ -22,6 +22,7 @@ from scipy.sparse import csgraph, csr_matrix
 
 from kgzsl.engines import Engine
 from kgzsl.errors import InvalidInputError, first_five
+from kgzsl.graphs.link_table import read_links
 from kgzsl.sources import SourceInfo, Statements
 from kgzsl.sources.vocabulary import vocabulary
 
@@ -126,19 +127,17 @@ def _table(old: Any, new: Any, how: str, status: Any, score: Any) -> pa.Table:
 
 
 def _by_links(step: Mapping[str, Any], nodes: pa.Table, sources: Any, folder: Path, engine: Engine, rename: Any) -> pa.Table:
-    """A link table: `name` is the id that is linked, `node` what it is."""
-    from kgzsl.graphs.link import read_links
-
-    links = [link for link in read_links(folder / step["links"]) if link.node is not None]
+    """A link table: `id`, or else `name`, is what is linked, and `node` what it is."""
+    links = [link for link in read_links(folder / step["links"]).rows if link.node is not None]
     known = set(nodes["id"].to_pylist())
-    if strange := [i for link in links for i in (link.name, link.node) if i not in known]:
+    if strange := [i for link in links for i in (link.key, link.node) if i not in known]:
         raise InvalidInputError(
             "a link table joins nodes of the sources",
             received=f"{folder / step['links']}: {len(strange):,} ids are not: {first_five(strange)}",
             remedy="correct those rows",
         )
     return _table(
-        pa.array([link.name for link in links], type=pa.string()),
+        pa.array([link.key for link in links], type=pa.string()),
         pa.array([link.node for link in links], type=pa.string()),
         "links",
         pa.array([link.status for link in links], type=pa.string()),

@@ -17,11 +17,14 @@ from scipy.optimize import linprog
 
 from kgzsl.errors import InvalidInputError, first_five
 from kgzsl.ids import check_unique, positions
+from kgzsl.progress import track
 
 #: Most attributes of one linear program, and most (class, attribute vector) pairs: it has one variable for each of 2ⁿ vectors and
 #: for each pair. 12 attributes of 10 classes take some 10 s and half a gigabyte; 85 would need 2⁸⁵ variables.
 MOST_ATTRIBUTES = 12
 MOST_PAIRS = 50_000
+#: Two bounds that differ by less are equal, and by how much the solver may be off.
+_EQUAL, _SLACK = 1e-9, 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,16 +111,16 @@ def worst_case_error(matrix: np.ndarray) -> float:
     ------
     InvalidInputError : values outside 0…1, no class, or more attributes than the program can hold (`MOST_ATTRIBUTES`).
     """
+    return _solve(matrix)[0]
+
+
+def _solve(matrix: np.ndarray) -> tuple[float, np.ndarray]:
+    """The bound, and the joint distributions P with which nature reaches it, `[classes, vectors]`, attribute i as bit i of a vector."""
     table = np.asarray(matrix, dtype=np.float64)
     if table.ndim != 2 or not len(table) or not ((table >= 0) & (table <= 1)).all():
         raise InvalidInputError("an attribute matrix is [classes, attributes] in 0…1", received=f"{table.shape}")
     classes, attributes = table.shape
-    if attributes > MOST_ATTRIBUTES or classes << attributes > MOST_PAIRS:
-        raise InvalidInputError(
-            f"the bound is computed for at most {MOST_ATTRIBUTES} attributes, and {MOST_PAIRS:,} pairs of a class and an attribute vector",
-            received=f"{attributes} attributes, 2^{attributes} vectors of {classes} classes",
-            remedy="choose attributes (`greedy`); the pairs of classes (`inseparable`) take any number of them",
-        )
+    _check_size(classes, attributes)
     vectors = 1 << attributes
     bits = ((np.arange(vectors)[None, :] >> np.arange(attributes)[:, None]) & 1).astype(np.float64)
     moments = sparse.csr_matrix(np.vstack([np.ones((1, vectors)), bits]))
@@ -136,7 +139,16 @@ def worst_case_error(matrix: np.ndarray) -> float:
     )
     if solved.status != 0:  # the program always has a solution: independent attributes are one
         raise InvalidInputError("the linear program of the bound has a solution", received=solved.message)
-    return float(min(max(1.0 - solved.fun, 0.0), 1.0 - 1.0 / classes))
+    return float(min(max(1.0 - solved.fun, 0.0), 1.0 - 1.0 / classes)), solved.x[vectors:].reshape(classes, vectors)
+
+
+def _check_size(classes: int, attributes: int) -> None:
+    if attributes > MOST_ATTRIBUTES or classes << attributes > MOST_PAIRS:
+        raise InvalidInputError(
+            f"the bound is computed for at most {MOST_ATTRIBUTES} attributes, and {MOST_PAIRS:,} pairs of a class and an attribute vector",
+            received=f"{attributes} attributes, 2^{attributes} vectors of {classes} classes",
+            remedy="take fewer attributes (`greedy`) or classes; the bounds of pairs (`inseparable`) take any number of them",
+        )
 
 
 def greedy(table: AttributeTable, steps: int) -> tuple[Step, ...]:
@@ -148,16 +160,35 @@ def greedy(table: AttributeTable, steps: int) -> tuple[Step, ...]:
     """
     if steps < 1:
         raise InvalidInputError("greedy selection takes at least one step", received=steps)
+    _check_size(len(table.classes), min(steps, len(table.attributes)))  # before the smaller programs, not after them
     chosen: list[int] = []
     found = []
-    for _ in range(min(steps, len(table.attributes))):
-        rest = [i for i in range(len(table.attributes)) if i not in chosen]
-        errors = [worst_case_error(table.matrix[:, [*chosen, i]]) for i in rest]
+    nature = np.full((len(table.classes), 1), 1 / len(table.classes))
+    for _ in track(range(min(steps, len(table.attributes))), "attributes", total=min(steps, len(table.attributes))):
+        floor = _floors(nature, table.matrix)
+        best: dict[int, tuple[float, np.ndarray]] = {}
+        for i in np.argsort(floor, kind="stable").tolist():
+            if best and floor[i] > min(error for error, _ in best.values()) + _SLACK:
+                break
+            if i not in chosen:
+                best[i] = _solve(table.matrix[:, [*chosen, i]])
+        least = min(error for error, _ in best.values())
         # equal programs differ in their last digits; the earliest of equals is taken
-        best = int(np.argmax(np.asarray(errors) <= min(errors) + 1e-9))
-        chosen.append(rest[best])
-        found.append(Step(table.attributes[rest[best]], errors[best]))
+        taken = min(i for i, (error, _) in best.items() if error <= least + _EQUAL)
+        error, nature = best[taken]
+        chosen.append(taken)
+        found.append(Step(table.attributes[taken], error))
     return tuple(found)
+
+
+def _floors(nature: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return what the bound with one more attribute cannot go below, for every attribute, `[attributes]`.
+
+    One thing that nature can do with it is to deal it out independently of the others: a solution of the larger program that
+    costs a product, not a program. Greedy selection need not solve those of attributes that cannot come first.
+    """
+    optimum = [(nature * often).max(axis=0).sum() + (nature * (1 - often)).max(axis=0).sum() for often in matrix.T[:, :, None]]
+    return 1.0 - np.asarray(optimum)
 
 
 def inseparable(table: AttributeTable, error: float = 0.25) -> tuple[Pair, ...]:
@@ -203,7 +234,7 @@ def answered(
     values = np.asarray(matrix, dtype=np.float64) / (100.0 if per_cent else 1.0)
     if values.shape != (len(classes), len(attributes)):
         raise InvalidInputError("an attribute table is [classes, attributes]", received=f"{values.shape}")
-    known = (values >= 0).all(axis=0)
+    known = np.asarray((values >= 0).all(axis=0))
     left_out = tuple(a for a, k in zip(attributes, known.tolist(), strict=True) if not k)
     if not known.any():
         raise InvalidInputError("some attribute has an answer for every class", received=f"none of {len(attributes):,}")

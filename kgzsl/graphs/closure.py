@@ -134,7 +134,7 @@ def ancestor_pairs(
     if at_most is not None and at_most < 1:
         raise InvalidInputError("the farthest distance is at least 1", received=at_most)
     subject, obj = np.asarray(subject, dtype=np.int64), np.asarray(obj, dtype=np.int64)
-    edges = np.unique(subject[subject != obj] * n + obj[subject != obj])
+    edges = np.unique(subject * n + obj)
     tail, head = np.divmod(edges, max(n, 1))
     first = np.searchsorted(tail, np.arange(n + 1))
     starts = np.arange(n) if starts is None else np.sort(np.asarray(starts, dtype=np.int64))
@@ -172,6 +172,7 @@ def _walk(
     """Return the pairs of a block of starts, int64 `[3, pairs]`; `seen` is all False before and after. End early after `enough`."""
     width = len(ancestors)
     row, node = np.arange(len(starts)), starts
+    # A node counts as seen by itself, so that neither a cycle nor an edge to itself makes a pair of it.
     own = np.flatnonzero(columns[starts] >= 0)
     own = own * width + columns[starts[own]]
     seen[own] = True

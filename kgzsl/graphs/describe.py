@@ -13,7 +13,7 @@ from scipy.sparse import csgraph, csr_matrix
 from kgzsl.graphs.graph import KnowledgeGraph
 
 #: Relations of which `subject relation object` puts the object above the subject.
-TAXONOMIC = ("hypernym", "instance_hypernym")
+TAXONOMIC = ("hypernym", "instance_hypernym", "inferred_hypernym")
 
 
 def describe_graph(graph: KnowledgeGraph, classes: Sequence[str] | None = None, *, relation: str = "hypernym") -> dict[str, Any]:

@@ -96,7 +96,7 @@ def export_graph(
 
 
 def _format_of(path: Path) -> str:
-    found = [name for name, f in FORMATS.items() if f.suffix and path.name.endswith(f.suffix)]
+    found = [name for name, f in FORMATS.items() if f.suffix and path.name.lower().endswith(f.suffix)]
     if not found:
         raise UnknownNameError(
             "the suffix of the file says the format, or --format does",
@@ -292,6 +292,12 @@ def read_pyg(folder: str | os.PathLike[str]) -> Data:
 
 
 def _node_link(graph: KnowledgeGraph, path: Path, weights: bool) -> list[str]:
+    if not np.isfinite(graph.weight).all():
+        raise InvalidInputError(
+            "JSON holds finite numbers",
+            received=f"{int((~np.isfinite(graph.weight)).sum()):,} weights that are not",
+            remedy="export to pyg or tsv",
+        )
     networkx: Any = require("networkx", "graphs")
     with open(path, "w", encoding="utf-8") as stream:
         json.dump(networkx.node_link_data(to_networkx(graph), edges="edges"), stream, ensure_ascii=False, allow_nan=False)

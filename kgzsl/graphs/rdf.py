@@ -6,7 +6,7 @@
 | label `dog, domestic dog` | `rdfs:label` as it is, `skos:prefLabel "dog"`, `skos:altLabel "domestic dog"` |
 | text | `skos:definition` |
 | relation | an `owl:ObjectProperty`, `kgzsl:ID` or the IRI of its own prefix, with label, symmetry and inverse |
-| edge | one triple; a hypernym is `skos:broader` too |
+| edge | one triple; a hypernym, stated or inferred, is `skos:broader` too |
 | weight, where it is not 1 | on request, an `rdf:Statement` of RDF 1.1 with `kgzsl:weight`, which every tool reads |
 
 Literals have no language tag, as graphs do not say which language a label is in. Which source an edge came from is not part of it.
@@ -33,6 +33,8 @@ STANDARD = {
     "skos": "http://www.w3.org/2004/02/skos/core#",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
+#: Relations whose edges are `skos:broader` too, so that SKOS tools see the hierarchy.
+BROADER = ("hypernym", "inferred_hypernym")
 #: What no IRI may hold (RFC 3987, `iunreserved` and its neighbours); it is percent-encoded.
 _FORBIDDEN = re.compile(
     "[^A-Za-z0-9!#$%&'()*+,./:;=?@_~\\-\u00a0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef"
@@ -63,7 +65,7 @@ def relation_iri(identifier: str, prefixes: Mapping[str, str]) -> str:
 
 def count_triples(graph: KnowledgeGraph) -> int:
     """Return about how many triples a graph has, for progress bars."""
-    return 3 * len(graph) + len(graph.subject) * (2 if any(r.id == "hypernym" for r in graph.relations) else 1)
+    return 3 * len(graph) + len(graph.subject) * (2 if any(r.id in BROADER for r in graph.relations) else 1)
 
 
 def triples(graph: KnowledgeGraph, *, weights: bool = False, quads: bool = False) -> Iterator[Any]:
@@ -86,7 +88,7 @@ def triples(graph: KnowledgeGraph, *, weights: bool = False, quads: bool = False
     order = np.argsort(graph.subject, kind="stable")
     columns = [c[order].tolist() for c in (graph.relation, graph.object)]
     starts = np.searchsorted(graph.subject[order], np.arange(len(graph) + 1)).tolist()
-    hypernym = next((i for i, r in enumerate(graph.relations) if r.id == "hypernym"), -1)
+    broader = {i for i, r in enumerate(graph.relations) if r.id in BROADER}
     for i, node in enumerate(nodes):
         yield triple(node, term["rdf:type"], kinds[graph.kinds[i]])
         label = graph.labels[i]
@@ -100,7 +102,7 @@ def triples(graph: KnowledgeGraph, *, weights: bool = False, quads: bool = False
             yield triple(node, term["skos:definition"], literal(graph.texts[i]))
         for e in range(starts[i], starts[i + 1]):
             yield triple(node, relations[columns[0][e]], nodes[columns[1][e]])
-            if columns[0][e] == hypernym:
+            if columns[0][e] in broader:
                 yield triple(node, term["skos:broader"], nodes[columns[1][e]])
     if weights:
         for e in np.flatnonzero(graph.weight != 1).tolist():

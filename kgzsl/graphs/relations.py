@@ -126,11 +126,15 @@ def _inverse(relation: Relation) -> Relation:
 
 
 def _agree(sources: Sequence[Statements]) -> tuple[Relation, ...]:
+    """Every relation once; of one that sources label differently, the first source's label stands."""
     relations: dict[str, Relation] = {}
     for s in sources:
         for r in s.relations:
-            if relations.setdefault(r.id, r) != r:
+            first = relations.setdefault(r.id, r)
+            if (first.symmetric, first.inverse) != (r.symmetric, r.inverse):
                 raise SourceError(
-                    "sources that share a relation agree on its label, symmetry and inverse", received=f"{r} and {relations[r.id]}"
+                    "sources that share a relation agree on its symmetry and inverse",
+                    received=f"{first} and, in {s.info.name}, {r}",
+                    remedy="rename it in one source: `relations: {rename: …}`",
                 )
     return tuple(sorted(relations.values()))

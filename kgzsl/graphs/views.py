@@ -85,11 +85,89 @@ def stated(graph: KnowledgeGraph, relations: Sequence[str]) -> sparse.csr_matrix
     ------
     UnknownNameError : the graph has no such relation.
     """
-    if not relations:
-        raise InvalidInputError("a view takes at least one relation", received="none")
-    edges = [graph.edges_of(name) for name in relations]
+    edges = [graph.edges_of(name) for name in _names(graph, relations)]
     subject, obj, weight = (np.concatenate([e[k] for e in edges]) for k in range(3))
     return _largest(subject, obj, weight, len(graph.ids))
+
+
+def typed(graph: KnowledgeGraph, relations: Sequence[str] | None = None) -> View:
+    """Return two 0/1 matrices per relation, one as it is stated and one of its inverse, in the order of `relations`.
+
+    So a matrix at an even place is a relation, the next one its inverse. Of a symmetric relation the first has both directions and
+    the second is empty. Edges that the graph also holds under their inverse's name count once. Self-loops are not part of it.
+
+    Parameters
+    ----------
+    relations : None takes all relations of the graph.
+
+    Raises
+    ------
+    UnknownNameError : the graph has no such relation.
+    """
+    known = {r.id: r for r in graph.relations}
+    done: set[str] = set()
+    matrices: list[sparse.csr_matrix] = []
+    for name in _names(graph, relations):
+        if name in done:
+            continue
+        forward = directed(graph, name).adjacency[0]
+        inverse = known[name].inverse
+        done |= {name, inverse} if inverse else {name}
+        if inverse in known and inverse != name:
+            forward = forward.maximum(directed(graph, inverse).adjacency[0].T.tocsr())
+        forward.setdiag(0)
+        forward.eliminate_zeros()
+        backward = forward.T.tocsr()
+        both = [forward.maximum(backward), sparse.csr_matrix(forward.shape)] if known[name].symmetric else [forward, backward]
+        matrices += [sparse.csr_matrix(matrix, dtype=np.float32) for matrix in both]
+    return View(graph.ids, tuple(matrices), f"typed({'+'.join(_names(graph, relations))})", graph.digest)
+
+
+def top_neighbours_view(
+    graph: KnowledgeGraph,
+    top: int | None = 100,
+    *,
+    relations: Sequence[str] | None = None,
+    steps: int = 20,
+    restarts: int = 10,
+    seed: int = 0,
+    by_type: bool = False,
+) -> View:
+    """Return every node's `top` neighbours, weighted by the probability that random walks from the node meet them.
+
+    Walks follow edges of all the relations both ways, as in ZSL-KG (Nayak and Bach, TMLR 2022, section 3.3); a neighbour is one
+    edge away, however often it is met.
+
+    Parameters
+    ----------
+    top : None keeps all neighbours.
+    relations : None takes all relations of the graph.
+    steps, restarts : length and number of the walks from each node.
+    by_type : one matrix per edge type, as in `typed`, with those weights; else one matrix of all edges.
+
+    Raises
+    ------
+    UnknownNameError : the graph has no such relation.
+    """
+    from kgzsl.graphs.walks import top_neighbours
+
+    names = _names(graph, relations)
+    plain = undirected(graph, names, self_loops=False, norm=None).adjacency[0]
+    plain.setdiag(0)  # a loop is no neighbour
+    plain.eliminate_zeros()
+    plain.data[:] = 1
+    met = sparse.csr_matrix(top_neighbours(plain, top, steps=steps, restarts=restarts, seed=seed))
+    kinds = typed(graph, names).adjacency if by_type else ()
+    name = f"top_neighbours({'+'.join(names)}, top={top}, steps={steps}, restarts={restarts}, seed={seed}, by_type={by_type})"
+    weighted = tuple(sparse.csr_matrix(kind.multiply(met), dtype=np.float32) for kind in kinds)
+    return View(graph.ids, weighted or (met,), name, graph.digest)
+
+
+def _names(graph: KnowledgeGraph, relations: Sequence[str] | None) -> tuple[str, ...]:
+    names = tuple(r.id for r in graph.relations) if relations is None else tuple(relations)
+    if not names:
+        raise InvalidInputError("a view takes at least one relation", received="none")
+    return names
 
 
 def ancestors(graph: KnowledgeGraph, max_hops: int = 4, *, relation: str = "hypernym", norm: Norm = "row") -> View:

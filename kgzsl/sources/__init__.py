@@ -8,7 +8,7 @@ from kgzsl.sources.compositions import Compositions
 from kgzsl.sources.conceptnet import ConceptNet
 from kgzsl.sources.owl import Owl
 from kgzsl.sources.schemas import ConceptTexts
-from kgzsl.sources.senses import Senses, sense_ranks
+from kgzsl.sources.senses import Senses, sense_order, sense_ranks
 from kgzsl.sources.triples import Triples
 from kgzsl.sources.wordnet import WordNet
 
@@ -43,5 +43,6 @@ __all__ = [
     "Triples",
     "WordNet",
     "readers",
+    "sense_order",
     "sense_ranks",
 ]

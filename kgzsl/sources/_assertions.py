@@ -29,6 +29,7 @@ REASONS = ("relation", "external URL", "language", "weight", "dataset", "part of
 #: Positions of a line's fate beyond those of `REASONS`.
 KEPT, WRONG = len(REASONS), len(REASONS) + 1
 UNSTATED = "unstated"
+REMEDY = "the file must be the assertions dump as published; get it again"
 #: The function that takes a value out of JSON text, by engine: the one thing that Ibis has no common fast word for.
 _FROM_JSON = {"duckdb": "json_extract_string", "pyspark": "get_json_object"}
 _CONCEPT = re.compile(r"/c/[A-Za-z][\w.-]*/[^/\s\x00-\x1f\x7f-\x9f]+(/[^\s\x00-\x1f\x7f-\x9f]*)?", re.ASCII)

@@ -23,7 +23,8 @@ def main() -> int:
     try:
         made = from_obo(document) if sys.argv[1] == "obo" else from_owl(document.decode(), sys.argv[1])
     except (ValueError, SyntaxError) as error:
-        said = {"message": str(error), "line": getattr(error, "lineno", None), "column": getattr(error, "offset", None)}
+        message, place = getattr(error, "msg", str(error)), (getattr(error, "lineno", None), getattr(error, "offset", None))
+        said = dict(zip(("message", "line", "column"), (message, *place), strict=True))
         print(json.dumps(said), file=sys.stderr)
         return 3
     sys.stdout.buffer.write(made)

@@ -1,11 +1,11 @@
-"""ConceptNet's assertions dump (`conceptnet-assertions-5.7.0.csv`, gzipped or not), read in one pass in constant memory."""
+"""ConceptNet's assertions dump (`conceptnet-assertions-5.7.0.csv`, gzipped or not): one pass, and memory for what is kept."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 
 from kgzsl.artifacts import sha256_file
 from kgzsl.engines import Engine, open_engine
-from kgzsl.errors import InvalidInputError, KgzslError, SourceError, UnknownNameError
-from kgzsl.ids import curies, positions, read_ids
-from kgzsl.sources._assertions import IDS, KEPT, REASONS, UNSTATED, WRONG, Filter, assertions, batches, problem
+from kgzsl.errors import InvalidInputError, KgzslError, SourceError, UnknownNameError, first_five
+from kgzsl.ids import curies, read_ids
+from kgzsl.sources._assertion_columns import Edges, Found, collect
+from kgzsl.sources._assertions import REMEDY, UNSTATED, Filter, problem
 from kgzsl.sources._lines import check_body, check_head, first_bad
 from kgzsl.sources._synonyms import representatives
 from kgzsl.sources._terms import joined, relation_label, words
@@ -29,10 +30,6 @@ DBPEDIA = ("capital", "field", "genre", "genus", "influencedBy", "knownFor", "la
 PARTS_OF_SPEECH = ("n", "v", "a", "s", "r", UNSTATED)
 SYNONYM = "Synonym"
 _NAMES = 20
-#: Spaces beyond ASCII, which an id cannot have; ConceptNet itself writes `_` for the spaces it knows.
-_SPACES = r"[\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]"
-_ROWS, _DISTINCT = 500_000, 4_000_000
-_REMEDY = "the file must be the assertions dump as published; get it again"
 
 
 class ConceptNet(Reader):
@@ -130,24 +127,9 @@ class ConceptNet(Reader):
         SourceError : not the dump, or one that is cut, damaged or edited: columns, UTF-8, JSON or a weight that is not a
             positive number; the line is named.
         """
-        check_head(path, "the assertions dump", _REMEDY)
-        engine = engine or open_engine()
-        with ThreadPoolExecutor(1) as pool:  # both let go of the interpreter, so they run beside the engine
-            body = pool.submit(check_body, path, engine.name != "duckdb")
-            digest = pool.submit(sha256_file, path)
-            try:
-                found = _collect(engine, path, self.filter)
-            except KgzslError:
-                raise
-            except Exception as error:
-                body.result()
-                first_bad(path, problem, _REMEDY)
-                raise SourceError("the assertions dump can be read", received=f"{path}: {str(error)[:300]}", remedy=_REMEDY) from error
-            body.result()
+        found, digest = self._found(path, engine or open_engine())
         ids, edges, dropped = found.ids, found.edges, found.dropped
-        classes = np.zeros(len(ids), dtype=bool)
-        if wanted := read_ids(str(path.parent / self.around)) if isinstance(self.around, str) else curies(self.around):
-            classes[positions(wanted, ids.to_pylist(), f"{path.name} after filtering")] = True
+        classes = self._classes(path, ids)
         labels = _labels(ids)
         if self.merge:
             synonym = found.names.index(SYNONYM) if SYNONYM in found.names else -1
@@ -178,142 +160,42 @@ class ConceptNet(Reader):
             relation=columns[1][order],
             object=columns[2][order],
             weight=columns[3][order],
-            info=SourceInfo(self.name, self.version, found.licence, {path.name: digest.result()}),
+            info=SourceInfo(self.name, self.version, found.licence, {path.name: digest}),
             dropped={reason: n for reason, n in dropped.items() if n},
             prefixes=_prefixes(ids),
         )
 
+    def _found(self, path: Path, engine: Engine) -> tuple[Found, str]:
+        """Return what the engine finds, and the file's SHA-256; a file that is not whole is an error even where the engine reads it."""
+        check_head(path, "the assertions dump", REMEDY)
+        with ThreadPoolExecutor(1) as pool:  # both let go of the interpreter, so they run beside the engine
+            body = pool.submit(check_body, path, engine.name != "duckdb")
+            digest = pool.submit(sha256_file, path)
+            try:
+                found = collect(engine, path, self.filter)
+            except KgzslError:
+                raise
+            except Exception as error:
+                body.result()
+                first_bad(path, problem, REMEDY)
+                raise SourceError("the assertions dump can be read", received=f"{path}: {str(error)[:300]}", remedy=REMEDY) from error
+            body.result()
+        return found, digest.result()
 
-@dataclass(frozen=True)
-class _Edges:
-    """Kept assertions in ConceptNet's direction: positions of nodes and of relation names, weights, sentences; `[edges]`."""
-
-    start: np.ndarray
-    relation: np.ndarray
-    end: np.ndarray
-    weight: np.ndarray
-    text: pa.Array
-
-    def where(self, keep: np.ndarray) -> _Edges:
-        return _Edges(self.start[keep], self.relation[keep], self.end[keep], self.weight[keep], self.text.filter(pa.array(keep)))
-
-    def near(self, classes: np.ndarray, hops: int, dropped: Counter[str]) -> _Edges:
-        """Return the edges between nodes at most `hops` edges, in either direction, from `classes`."""
-        reached = classes.copy()
-        for _ in range(hops):
-            new = reached.copy()
-            new[self.end[reached[self.start]]] = True
-            new[self.start[reached[self.end]]] = True
-            if (new == reached).all():
-                break
-            reached = new
-        inside = reached[self.start] & reached[self.end]
-        dropped["beyond the neighbourhood"] = int((~inside).sum())
-        return self.where(inside)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What one pass brings: sorted ids, names of relations, edges, counts of what was left out, licences with counts."""
-
-    ids: pa.StringArray
-    names: list[str]
-    edges: _Edges
-    dropped: Counter[str]
-    licence: str
-
-
-class _Growing:
-    """A column of strings that grows part by part; it holds every distinct string about once."""
-
-    def __init__(self) -> None:
-        self._parts: list[pa.DictionaryArray] = []
-        self._held, self._limit = 0, _DISTINCT
-
-    def add(self, strings: pa.StringArray) -> None:
-        self._parts.append(strings.dictionary_encode())
-        self._held += len(self._parts[-1].dictionary)
-        if self._held > self._limit:
-            self._join()
-            self._limit = 2 * self._held + _DISTINCT
-
-    def _join(self) -> None:
-        # One array, not as many as there were parts, or every later part would be joined with each of their dictionaries.
-        self._parts = [pa.chunked_array(self._parts).unify_dictionaries().combine_chunks()]
-        self._held = len(self._parts[0].dictionary)
-
-    def sorted(self) -> tuple[pa.StringArray, np.ndarray]:
-        """Return the distinct strings in order, and the position of every string added among them, int32."""
-        if not self._parts:
-            return pa.array([], pa.string()), np.zeros(0, dtype=np.int32)
-        self._join()
-        whole = self._parts.pop()
-        strings, codes = whole.dictionary, np.asarray(whole.indices)
-        if pc.any(pc.match_substring_regex(strings, _SPACES)).as_py():
-            again = pc.replace_substring_regex(strings, _SPACES, "_").dictionary_encode()
-            strings, codes = again.dictionary, np.asarray(again.indices)[codes]
-        order = pc.array_sort_indices(strings)
-        rank = np.empty(len(order), dtype=np.int32)
-        rank[np.asarray(order)] = np.arange(len(order), dtype=np.int32)
-        return strings.take(order), rank[codes]
-
-
-class _Columns:
-    """The kept lines of one pass, numbered; what comes in small batches is held back until it is worth numbering."""
-
-    def __init__(self, texts: bool) -> None:
-        self.ends, self.names, self.licences = _Growing(), _Growing(), Counter[str]()
-        self.weights: list[np.ndarray] = [np.zeros(0, dtype=np.float32)]
-        self.texts: list[pa.Array] = [pa.nulls(0, pa.string() if texts else pa.null())]
-        self._has_texts = texts
-        self._held: list[pa.RecordBatch] = []
-        #: How many lines went together into `ends`: first all their starts, then all their ends.
-        self.sizes: list[int] = []
-
-    def add(self, kept: pa.RecordBatch) -> None:
-        self._held.append(kept)
-        if sum(map(len, self._held)) >= _ROWS:
-            self.flush()
-
-    def flush(self) -> None:
-        if not sum(map(len, self._held)):
-            return
-        table = pa.Table.from_batches(self._held).combine_chunks()
-        self._held = []
-        start, end, name, text = (table[c].combine_chunks().cast(pa.string()) for c in ("start", "end", "relation", "text"))
-        self.ends.add(pa.concat_arrays([start, end]))
-        self.names.add(name)
-        with np.errstate(over="ignore"):  # what is beyond float32 is refused later
-            self.weights.append(table["weight"].to_numpy().astype(np.float32))
-        self.texts.append(text if self._has_texts else pa.nulls(len(table)))
-        for value in pc.value_counts(table["licence"].combine_chunks()).to_pylist():
-            self.licences[value["values"] or "not stated"] += value["counts"]
-        self.sizes.append(len(table))
-
-    def halves(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the starts' and the ends' share of the positions in `ends`."""
-        parts = np.split(places, np.cumsum([2 * n for n in self.sizes])[:-1]) if self.sizes else [places]
-        return np.concatenate([p[: len(p) // 2] for p in parts]), np.concatenate([p[len(p) // 2 :] for p in parts])
-
-
-def _collect(engine: Engine, path: Path, wanted: Filter) -> _Found:
-    fates = np.zeros(WRONG + 1, dtype=np.int64)
-    columns = _Columns(wanted.texts)
-    for batch in batches(engine, assertions(engine, path, wanted)):
-        fates += np.bincount(batch["fate"].to_numpy(zero_copy_only=False), minlength=WRONG + 1)
-        columns.add(batch.filter(pc.equal(batch["fate"], KEPT)))
-    columns.flush()
-    ids, places = columns.ends.sorted()
-    names, codes = columns.names.sorted()
-    weight = np.concatenate(columns.weights)
-    sound = pc.all(pc.match_substring_regex(ids, IDS)).as_py() is not False and not any(" " in n or not n for n in names.to_pylist())
-    if fates[WRONG] or not sound or not (np.isfinite(weight) & (weight > 0)).all():
-        first_bad(path, problem, _REMEDY)
-        raise SourceError("every line of the assertions dump is as documented", received=f"{path}: one is not", remedy=_REMEDY)
-    start, end = columns.halves(places)
-    edges = _Edges(start, codes, end, weight, pa.concat_arrays(columns.texts))
-    licence = ", ".join(f"{name} ({n:,})" for name, n in sorted(columns.licences.items()))
-    return _Found(ids, names.to_pylist(), edges, Counter(dict(zip(REASONS, fates.tolist(), strict=False))), licence)
+    def _classes(self, path: Path, ids: pa.StringArray) -> np.ndarray:
+        """Return which ids are those of `around`, bool `[nodes]`."""
+        wanted = read_ids(str(path.parent / self.around)) if isinstance(self.around, str) else curies(self.around)
+        place = pc.index_in(pa.array(wanted, pa.string()), ids)
+        if place.null_count:
+            absent = [w for w, p in zip(wanted, place.to_pylist(), strict=True) if p is None]
+            raise UnknownNameError(
+                f"the classes of `around` are among the {len(ids):,} nodes of the statements that are kept",
+                received=f"{len(absent):,} of {len(wanted):,} are not: {first_five(absent)}",
+                remedy="write them as ConceptNet does (`cn:polar_bear`), leave them out, or keep more statements",
+            )
+        classes = np.zeros(len(ids), dtype=bool)
+        classes[np.asarray(place)] = True
+        return classes
 
 
 def _labels(ids: pa.StringArray) -> pa.StringArray:
@@ -321,9 +203,7 @@ def _labels(ids: pa.StringArray) -> pa.StringArray:
     return pc.if_else(pc.match_substring(ids, "://"), ids, words(pc.replace_substring_regex(ids, r"^([^:]*:[^/]+)/.*$", r"\1")))
 
 
-def _merged(
-    edges: _Edges, labels: pa.StringArray, classes: np.ndarray, synonym: int, dropped: Counter[str]
-) -> tuple[_Edges, pa.StringArray]:
+def _merged(edges: Edges, labels: pa.StringArray, classes: np.ndarray, synonym: int, dropped: Counter[str]) -> tuple[Edges, pa.StringArray]:
     """Return the edges and labels of nodes that stand for all their synonyms."""
     nodes = len(labels)
     pairs = edges.where(edges.relation == synonym)
@@ -350,7 +230,7 @@ def _relations(names: list[str], codes: np.ndarray) -> tuple[tuple[Relation, ...
     return relations, index[codes], flip[codes]
 
 
-def _texts(edges: _Edges, count: int, nodes: int) -> pa.StringArray:
+def _texts(edges: Edges, count: int, nodes: int) -> pa.StringArray:
     """Return for every node the sentences of its `count` heaviest assertions, without their marks; else empty, `[nodes]`."""
     said = np.flatnonzero(np.asarray(pc.is_valid(edges.text)) & (count > 0))
     if not len(said):

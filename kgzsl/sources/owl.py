@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pyarrow as pa
 
+from kgzsl.artifacts import sha256_file
 from kgzsl.errors import InvalidInputError, SourceError, UnknownNameError
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
 from kgzsl.sources.owl_edges import Projected
@@ -21,7 +22,7 @@ from kgzsl.sources.owl_projection import INFERRED, Projection
 from kgzsl.sources.owl_rules import PROFILES
 from kgzsl.sources.owl_syntaxes import read_axioms
 from kgzsl.sources.rdf import TripleColumns, read_triples
-from kgzsl.sources.rdf_files import AXIOMS, detect, digest
+from kgzsl.sources.rdf_files import AXIOMS, detect
 from kgzsl.sources.reasoning import REASONERS, classify
 from kgzsl.sources.vocabulary import vocabulary
 
@@ -88,6 +89,12 @@ class Owl(Reader):
         self.annotation_edges, self.deprecated = tuple(annotation_edges), deprecated
         self.base, self.lenient = base, lenient
         self.said = {"name": name, "version": version, "licence": licence}
+        if isinstance(languages, str) or isinstance(annotation_edges, str):
+            raise InvalidInputError(
+                "`languages` and `annotation_edges` are lists", received=repr((languages, annotation_edges)), remedy="[en]"
+            )
+        if isinstance(time_limit, bool) or not isinstance(time_limit, int | float) or not time_limit > 0:
+            raise InvalidInputError("a time limit is a number of seconds above 0", received=repr(time_limit))
         if imports not in ("follow", "ignore"):
             raise InvalidInputError("imports are followed or ignored", received=repr(imports), remedy="`follow` or `ignore`")
         if reasoner not in ("none", *REASONERS):
@@ -117,11 +124,11 @@ class Owl(Reader):
         triples, files, left_out = closure(path, self._triples, self._catalogue(path), self.imports == "follow")
         return self.project(triples, _digests(files), path.name, {"import not followed": left_out})
 
-    def _triples(self, path: Path, rename_blank: bool = False) -> TripleColumns:
-        syntax = detect(path, self.format)
+    def _triples(self, path: Path, imported: bool = False) -> TripleColumns:
+        syntax = detect(path, "auto" if imported else self.format)
         if syntax in AXIOMS:
             return read_axioms(path, syntax, time_limit=self.time_limit)
-        return read_triples(path, syntax, base=self.base, lenient=self.lenient, rename_blank=rename_blank)
+        return read_triples(path, syntax, base=self.base, lenient=self.lenient, rename_blank=imported)
 
     def _catalogue(self, path: Path) -> Catalogue | None:
         if self.catalogue is not None:
@@ -140,16 +147,7 @@ class Owl(Reader):
         names = _names(index, nodes, words, self.synonyms, prefix_map(triples.prefixes, self.prefixes))
         place[names.codes] = np.arange(len(names.codes))
         relations, back, prefixes = _relations(index, projected, words, prefix_map(triples.prefixes, self.prefixes))
-        subject, obj, relation = place[projected.subject], place[projected.object], back[projected.relation, 0]
-        swapped = back[projected.relation, 1] == 1
-        subject, obj = np.where(swapped, obj, subject), np.where(swapped, subject, obj)
-        inside = (subject >= 0) & (obj >= 0)
-        if (~inside).any():
-            dropped["end that is deprecated"] += int((~inside).sum())
-        rows = np.stack([subject, relation, obj], axis=1)[inside]
-        unique = np.unique(rows, axis=0) if len(rows) else rows.reshape(0, 3)
-        if len(unique) < len(rows):
-            dropped["edge stated more than once"] += len(rows) - len(unique)
+        unique = _rows(projected, place, back, dropped)
         if not len(unique) and projected.axioms:
             raise SourceError(
                 "axioms make edges",
@@ -203,12 +201,25 @@ class Owl(Reader):
         )
 
 
+def _rows(projected: Projected, place: np.ndarray, back: np.ndarray, dropped: Counter[str]) -> np.ndarray:
+    """Return subject, relation and object of every edge once, sorted, int64 `[edges, 3]`."""
+    subject, obj, relation = place[projected.subject], place[projected.object], back[projected.relation, 0]
+    swapped = back[projected.relation, 1] == 1
+    subject, obj = np.where(swapped, obj, subject), np.where(swapped, subject, obj)
+    inside = (subject >= 0) & (obj >= 0)
+    rows = np.stack([subject, relation, obj], axis=1)[inside]
+    unique = np.unique(rows, axis=0) if len(rows) else rows.reshape(0, 3)
+    dropped["end that is deprecated"] += int((~inside).sum())
+    dropped["edge stated more than once"] += len(rows) - len(unique)
+    return unique
+
+
 def _digests(files: Sequence[Path]) -> dict[str, str]:
     """Return file name → SHA-256; files of one name in several folders are told apart by their order."""
     found: dict[str, str] = {}
     for file in files:
         name = file.name if file.name not in found else f"{file.name} ({len(found)})"
-        found[name] = digest(file)
+        found[name] = sha256_file(file)
     return found
 
 

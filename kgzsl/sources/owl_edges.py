@@ -49,6 +49,10 @@ class Edges:
     def number(self, iri: str) -> int:
         return self.relations.setdefault(iri, len(self.relations))
 
+    def leaves_out(self, profile: str) -> bool:
+        """Return whether edges that this profile is the first to have are left out."""
+        return PROFILES.index(profile) > self.level
+
     def drop(self, reason: str, count: int, *, axiom: bool = True) -> None:
         if count:
             self.dropped[reason] += count
@@ -59,7 +63,7 @@ class Edges:
         self.emit_each(subject, np.full(len(subject), self.number(iri)) if len(subject) else subject, obj, profile, what)
 
     def emit_each(self, subject: np.ndarray, relation: np.ndarray, obj: np.ndarray, profile: str, what: str) -> None:
-        if PROFILES.index(profile) > self.level:
+        if self.leaves_out(profile):
             self.drop(f"{what} (in the profile `{profile}`)", len(subject))
             return
         self.axioms += len(subject)

@@ -11,6 +11,7 @@ from kgzsl.sources.owl_index import BLANK, IRI, LITERAL, OWL, RDF, RDFS, SKOS, S
 from kgzsl.sources.owl_rules import PROFILES
 
 _MAX_DEPTH = 200
+_MAX_PARTS = 2_000_000
 _CLASSES = (OWL + "Class", RDFS + "Class", OWL + "DeprecatedClass", SKOS + "Concept")
 CHARACTERISTICS = ("Functional", "InverseFunctional", "Reflexive", "Irreflexive", "Symmetric", "Asymmetric", "Transitive")
 OBJECT_PROPERTIES = (
@@ -96,7 +97,7 @@ class Expressions:
         return left, right
 
     def _bounded(self, count: int) -> None:
-        if count > 50 * max(len(self.index.subject), 1000):
+        if count > max(50 * len(self.index.subject), _MAX_PARTS):
             raise SourceError(
                 "class expressions are trees",
                 received="expressions that share parts or contain themselves, and so unfold without bound",

@@ -116,11 +116,12 @@ class Words:
         self.index, self.languages = index, [tag.lower() for tag in languages]
 
     def first(self, properties: Sequence[str]) -> dict[int, str]:
-        """Return, per term that has one, the value of the earliest property, then language, then in alphabetical order."""
-        best: dict[int, tuple[int, int, str, str]] = {}
+        """Return, per term that has one, a value in a preferred language, of the earliest property, then language, then letter."""
+        best: dict[int, tuple[bool, int, int, str, str]] = {}
         for rank, iri in enumerate(properties):
             for code, tag, value in self._values(iri):
-                key = (rank, self._rank(tag), tag, value)
+                language = self._rank(tag)
+                key = (language == len(self.languages), rank, language, tag, value)
                 if value and (code not in best or key < best[code]):
                     best[code] = key
         return {code: key[-1] for code, key in best.items()}

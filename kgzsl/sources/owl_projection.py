@@ -134,6 +134,9 @@ class Projection(Expressions):
 
     def _types(self) -> None:
         subject, kind = self.index.rows(RDF + "type")
+        # What is a skos:Concept is a concept, not an individual of that class.
+        meta = np.isin(kind, [c for c in self.index.codes([SKOS + n for n in ("Concept", "ConceptScheme", "Collection")]) if c >= 0])
+        subject, kind = subject[~meta], kind[~meta]
         blank = self.index.form[kind] == BLANK
         mine = (self.named[kind] | blank) & ~self.ontologies[subject]
         anonymous = mine & ~self.named[subject]
@@ -195,6 +198,9 @@ class Projection(Expressions):
         # Each member with every later one of its list.
         ends = np.searchsorted(owner, owner, side="right")
         later = ends - np.arange(len(owner)) - 1
+        if self.edges.leaves_out("full"):  # as many pairs as there may be, none is made
+            self.edges.drop(f"{what} (in the profile `full`)", int(later.sum()))
+            return
         if later.sum() > _MAX_PAIRS:
             raise SourceError(
                 f"lists of disjoint or different things make at most {_MAX_PAIRS:,} pairs",

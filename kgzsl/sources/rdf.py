@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from kgzsl.errors import KgzslError, SourceError, require
-from kgzsl.sources.rdf_files import Stream, XmlGuard, detect, open_stream
+from kgzsl.sources.rdf_files import Stream, XmlGuard, detect, is_plain, open_stream
 
 if TYPE_CHECKING:
     import rdflib
@@ -77,6 +77,8 @@ def read_triples(
     if found not in _FORMATS:
         raise SourceError("a file of triples is needed", received=f"{path} states axioms ({found})", remedy="the reader `owl` reads it")
     options = {"base_iri": base, "lenient": lenient, "rename_blank_nodes": rename_blank}
+    if is_plain(path, found):
+        return _parse(None, found, options, path)
     with open_stream(path, found) as stream:
         return _parse(stream, found, options, path)
 
@@ -109,16 +111,17 @@ def concatenate(parts: Iterable[TripleColumns]) -> TripleColumns:
     return columns.finish(prefixes)
 
 
-def _parse(stream: Stream, syntax: str, options: Mapping[str, Any], path: Path, *, located: bool = True) -> TripleColumns:
+def _parse(stream: Stream | None, syntax: str, options: Mapping[str, Any], path: Path, *, located: bool = True) -> TripleColumns:
     oxigraph: Any = require("pyoxigraph", "graphs")
     kind = getattr(oxigraph.RdfFormat, _FORMATS[syntax])
     sink = _Columns()
     try:
-        parser = oxigraph.parse(stream, kind, **options)
+        parser = oxigraph.parse(stream, kind, **options) if stream is not None else oxigraph.parse(path=path, format=kind, **options)
+        statements: Iterable[Any] = parser
         if syntax == "n3":  # what stands in a formula { … } is not asserted
             statements = (quad.triple for quad in parser if isinstance(quad.graph_name, oxigraph.DefaultGraph))
-        else:
-            statements = map(operator.attrgetter("triple"), parser) if kind.supports_datasets else parser
+        elif kind.supports_datasets:
+            statements = map(operator.attrgetter("triple"), parser)
         oxigraph.serialize(statements, sink, oxigraph.RdfFormat.N_TRIPLES)
         prefixes = dict(parser.prefixes)
     except (KgzslError, MemoryError):
@@ -175,6 +178,8 @@ def _words(error: Exception) -> str:
 
 
 def _remedy(message: str) -> str:
+    if "variables are not allowed" in message:
+        return "rules and variables of N3 are no statements: leave them out of the file"
     if "No scheme found" in message:
         return "the document has relative IRIs and no base: set `base` to the IRI it was published at"
     if "IRI" in message or "language" in message.lower():

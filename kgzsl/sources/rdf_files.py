@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import gzip
-import hashlib
 import re
 import zlib
 from collections.abc import Iterator, Mapping
@@ -133,10 +132,24 @@ def _body(head: bytes) -> bytes:
         head = head.partition(end)[2]
 
 
-def digest(path: Path) -> str:
-    """Return the hex SHA-256 of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def is_plain(path: Path, syntax: str) -> bool:
+    """Return whether a parser may read the file itself, which is faster: UTF-8 without byte order mark, not zipped, harmless.
+
+    Raises
+    ------
+    SourceError : it holds more RDF 1.2 triple terms than a parser bears.
+    """
+    if syntax in _XML:
+        return False
+    with path.open("rb") as raw:
+        head = raw.read(4)
+        if head.startswith(b"\x1f\x8b") or any(head.startswith(bom) for bom, _ in _BOMS):
+            return False
+        raw.seek(0)
+        stream = _TermGuard(raw, path)
+        while syntax != "jsonld" and stream.read(4 << 20):
+            pass
+    return True
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kgzsl.errors import InvalidInputError
-from kgzsl.sources.wndb import DECIMAL, LETTERS, Fields, Lines, cut, eight_digits, spaced, synset_ids, windows
+from kgzsl.sources.wnlines import DECIMAL, LETTERS, Fields, Lines, cut, eight_digits, spaced, synset_ids, windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +105,17 @@ def sense_ranks(path: Path, part: str = "noun", version: str = "3.0") -> Senses:
     lemmas = spaced(cut(fields.data, begin, end))
     _check_unique(lines, lemmas)
     return Senses(lemmas, np.cumsum([0, *synsets]), synset_ids(windows(fields.data, "<u8")[at], LETTERS[part]), tagged, lines.sha256)
+
+
+def sense_order(path: Path, parts: Sequence[str] = ("noun",)) -> dict[str, tuple[str, ...]]:
+    """Return lemma (lower case, spaces) → ids in sense order, of several parts of speech the earlier part's first (see `sense_ranks`)."""
+    order: dict[str, tuple[str, ...]] = {}
+    for part in parts:
+        read = sense_ranks(path, part)
+        ids, starts = read.synsets.to_pylist(), read.starts.tolist()
+        for lemma, begin, end in zip(read.lemmas.to_pylist(), starts, starts[1:], strict=False):
+            order[lemma] = order.get(lemma, ()) + tuple(ids[begin:end])
+    return order
 
 
 def _normal(lemma: str) -> str:

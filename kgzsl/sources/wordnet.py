@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from kgzsl.errors import InvalidInputError, SourceError
 from kgzsl.sources.base import Reader, Relation, SourceInfo, Statements
 from kgzsl.sources.vocabulary import vocabulary
-from kgzsl.sources.wndb import LETTERS, Synsets, read_synsets
+from kgzsl.sources.wndb import Synsets, read_synsets
+from kgzsl.sources.wnlines import LETTERS
 
 PARTS_OF_SPEECH = tuple(LETTERS)
 _LICENCE = "WordNet 3.0 licence, Princeton University"

@@ -141,6 +141,26 @@ def _index_columns(index: Any) -> tuple[list[str], list[int]]:
     return words, index.column(numbers[0]).to_pylist() if numbers else list(range(len(words)))
 
 
+def frequency_ranks() -> dict[str, int]:
+    """Return the words of the packaged GloVe table with their places, 0 for the most frequent one (`the`).
+
+    GloVe's vocabulary is in the order of how often its corpus (Wikipedia 2014 and Gigaword 5, six billion words) has a word.
+
+    Raises
+    ------
+    MissingDataError : the table is not on this machine.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    index_file = _packaged()[1]
+    try:
+        words, places = _index_columns(pq.read_table(index_file))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise SourceError("the packaged GloVe index is a parquet table", received=f"{index_file}: {error}") from error
+    return dict(zip(words, places, strict=True))
+
+
 def _text_table(path: Path, wanted: set[str]) -> tuple[np.ndarray, Lookup]:
     """Read the wanted words only, so that a table of gigabytes takes the memory of its wanted rows."""
     places: dict[str, int] = {}

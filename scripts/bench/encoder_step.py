@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from kgzsl.encoders import ENCODERS
-from kgzsl.encoders.regression import WeightRegressionEncoder, half_mean_squared_error
+from kgzsl.encoders.hops import HopEncoder
+from kgzsl.encoders.regression import half_mean_squared_error
 from kgzsl.experiments.runner import environment
 from kgzsl.features import make_backbone
 from kgzsl.ids import positions
@@ -37,7 +38,7 @@ def main() -> None:
     graph = workspace.graph("imagenet")
     vectors, targets = workspace.vectors(graph), make_backbone(args.backbone).classifier()
     encoder = ENCODERS.make(args.encoder, {"device": "cpu"})
-    assert isinstance(encoder, WeightRegressionEncoder)
+    assert isinstance(encoder, HopEncoder)
     view = encoder.view(graph)
     layers = encoder.layers(view)
     goal = torch.from_numpy(targets.matrix / np.linalg.norm(targets.matrix, axis=1, keepdims=True))

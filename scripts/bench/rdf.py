@@ -94,7 +94,8 @@ def replicate(source: Path, folder: Path, copies: int, endings: dict[str, str]) 
 
     folder.mkdir()
     plain = folder / "data.nt"
-    lines = pyoxigraph.serialize((quad.triple for quad in pyoxigraph.parse(path=source)), format=pyoxigraph.RdfFormat.N_TRIPLES).decode()
+    written = pyoxigraph.serialize((quad.triple for quad in pyoxigraph.parse(path=source)), format=pyoxigraph.RdfFormat.N_TRIPLES)
+    lines = (written or b"").decode()
     with plain.open("w", encoding="utf-8") as stream:
         for number in range(copies):
             stream.write(lines.replace("<http://schema.org/", f"<http://schema.org/{number}/"))

@@ -164,3 +164,9 @@ def test_conversions_count_what_the_graph_counts(folder: str) -> None:
     converted = to_networkx(graph)
     assert (len(converted), converted.number_of_edges()) == (len(graph), len(graph.subject))
     assert converted.edges["ex:lion", "ex:tail", "has_attribute"]["origin"] == "words"
+
+
+def test_depth_along_another_relation(folder: str) -> None:
+    said = json.loads(runner.invoke(app, ["describe", folder, "--along", "ex:eats", "--json"]).stdout)
+    assert said["depth"] == {"relation": "ex:eats", "max": 1, "mean": pytest.approx(1 / 3), "roots": 8, "in_or_below_cycles": 0}
+    assert isinstance(runner.invoke(app, ["describe", folder, "--along", "part"]).exception, UnknownNameError)

@@ -43,7 +43,7 @@ def test_the_linker_finds_every_row_of_cub_that_is_not_by_hand(nouns: KnowledgeG
     found = dict(zip([c.id for c in table.classes], link([c.label for c in table.classes], nouns, BIRD), strict=True))
     for c in table.classes:
         if table.by[c.id] != "hand":
-            assert (c.parents, table.by[c.id]) == ((found[c.id].node,), found[c.id].status)
+            assert (c.parents, table.by[c.id]) == ((found[c.id].node,), found[c.id].by)
     hand = {c.id: c.parents for c in table.classes if table.by[c.id] == "hand"}
     grouped = {i for i in hand if hand[i] == (NEW_WORLD.get(i.split("_")[-1]),)}
     assert set(hand) - grouped == NO_LEMMA | NAMESAKE and len(grouped) == 34

@@ -11,6 +11,7 @@ from encoders.cases import EncoderCase
 from kgzsl.encoders import ENCODERS
 
 SMALL = {"hidden": [32], "epochs": 60, "device": "cpu"}
+SETS = {"hidden": [48], "neighbours": [12, 8], "epochs": 40, "learning_rate": 5e-3, "device": "cpu"}
 GP = {"steps": 4}
 DEEP = {"hidden": [32, 32, 24], "epochs": 60, "learning_rate": 5e-3, "device": "cpu"}
 
@@ -28,6 +29,41 @@ class TestDGP(EncoderCase):
 class TestGCNZ(EncoderCase):
     name = "gcnz"
     settings = DEEP
+
+
+class TestGCN(EncoderCase):
+    name = "gcn"
+    settings = SETS
+
+
+class TestGAT(EncoderCase):
+    name = "gat"
+    settings: ClassVar = {**SETS, "attention_dropout": 0.2}
+
+
+class TestLSTM(EncoderCase):
+    name = "lstm"
+    settings: ClassVar = {**SETS, "neighbours": [6, 4], "epochs": 20}
+
+
+class TestTrGCN(EncoderCase):
+    name = "trgcn"
+    settings: ClassVar = {**SETS, "epochs": 25}
+
+
+class TestRGCN(EncoderCase):
+    name = "rgcn"
+    settings: ClassVar = {**SETS, "bases": 2}
+
+
+class TestCompGCN(EncoderCase):
+    name = "compgcn"
+    settings = SETS
+
+
+class TestGCNII(EncoderCase):
+    name = "gcnii"
+    settings: ClassVar = {"hidden": [48], "depth": 4, "epochs": 60, "learning_rate": 5e-3, "device": "cpu"}
 
 
 class TestGraphGP(EncoderCase):

@@ -79,7 +79,7 @@ def test_steps_follow_each_other() -> None:
 
 
 def test_a_link_table(tmp_path: Path) -> None:
-    table = "name\tnode\tstatus\tscore\ncn:dog\twn30:n2\tby hand\t1\n"
+    table = "name\tnode\tstatus\tscore\ncn:dog\twn30:n2\thand\t1\n"
     (tmp_path / "links.tsv").write_text(table, encoding="utf-8")
     graph = compiled(WORDNET, CONCEPTNET, align=[{"links": "links.tsv"}], folder=tmp_path)
     assert ("wn30:n2", "capable_of", "cn:bark") in triples(graph)

@@ -85,6 +85,18 @@ def test_equal_rows_are_inseparable_and_ties_go_to_the_first() -> None:
     assert [s.error for s in greedy(table, 2)] == pytest.approx([1 / 3, 1 / 3])
 
 
+@settings(max_examples=15, deadline=None)
+@given(arrays.arrays(np.float64, st.tuples(st.integers(2, 5), st.integers(3, 7)), elements=st.sampled_from([0, 0.1, 0.35, 0.5, 0.8, 1])))
+def test_greedy_selection_solves_fewer_programs_and_finds_the_same(rows: np.ndarray) -> None:
+    table = AttributeTable(tuple(map(str, range(len(rows)))), tuple(map(str, range(rows.shape[1]))), rows)
+    chosen: list[int] = []
+    for step in greedy(table, 3):
+        errors = {i: worst_case_error(rows[:, [*chosen, i]]) for i in range(rows.shape[1]) if i not in chosen}
+        assert step.error == pytest.approx(min(errors.values()), abs=1e-6)
+        assert errors[int(step.attribute)] == pytest.approx(step.error, abs=1e-6)
+        chosen.append(int(step.attribute))
+
+
 def test_attributes_without_an_answer_are_left_out() -> None:
     table, left_out = answered(("a", "b"), ("x", "y", "z"), np.array([[0, -1, 50], [100, 4, np.nan]]), per_cent=True)
     assert (table.attributes, left_out) == (("x",), ("y", "z"))
@@ -103,6 +115,9 @@ def test_what_is_too_large_or_out_of_range_is_refused() -> None:
             worst_case_error(bad)
     with pytest.raises(InvalidInputError, match="40 for a, x"):
         AttributeTable(("a",), ("x",), np.array([[40.0]]))
+    large = AttributeTable(tuple(map(str, range(200))), tuple(map(str, range(20))), np.full((200, 20), 0.5))
+    with pytest.raises(InvalidInputError, match="8 attributes, 2\\^8 vectors of 200 classes"):
+        greedy(large, 8)
     with pytest.raises(InvalidInputError, match="at least one step"):
         greedy(AttributeTable(("a",), ("x",), np.array([[0.4]])), 0)
     with pytest.raises(UnknownNameError, match="dodo"):

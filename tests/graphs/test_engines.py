@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -42,11 +43,16 @@ def test_digests_are_equal() -> None:
     assert compile_graph("birds", engine="pyspark").digest == compile_graph("birds").digest
 
 
-def test_tables_are_let_go_of() -> None:
+def test_tables_and_files_are_let_go_of(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("x\ty\n", encoding="utf-8")
     with open_engine() as engine:
-        engine.table(pa.table({"a": [1]}))
-        assert len(engine._views) == 1
-    assert engine._views == []
+        before = set(engine.connection.list_tables())
+        table = engine.table(pa.table({"a": [1]}))
+        lines = engine.lines(tmp_path / "a.tsv", {"one": "string", "two": "string"})
+        assert engine.collect(lines).to_pylist() == [{"one": "x", "two": "y"}]
+        assert engine.collect(table).to_pylist() == [{"a": 1}]
+        assert len(set(engine.connection.list_tables()) - before) == 2
+    assert set(engine.connection.list_tables()) == before
 
 
 def test_another_engine() -> None:

@@ -254,3 +254,17 @@ def test_read_pyg_refuses_other_folders(tmp_path: Path) -> None:
     graph_of(2, [(1, 0)]).save(tmp_path / "g.kg")
     with pytest.raises(ArtifactError):
         read_pyg(tmp_path / "g.kg")
+
+
+def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
+    graph = graph_of(3, [(1, 0), (2, 0)], weights=[float("nan"), float("inf")])
+    with pytest.raises(InvalidInputError, match="finite"):
+        export_graph(graph, tmp_path / "g.json")
+    stated = [
+        t.object.value
+        for t in ox.parse(path=str(export_graph(graph, tmp_path / "g.nt", weights=True).path))
+        if "weight" in str(t.predicate)
+    ]
+    assert stated == ["NaN", "INF"]
+    np.testing.assert_array_equal(read_pyg(export_graph(graph, tmp_path / "g", "pyg").path).edge_weight.numpy(), graph.weight)
+    assert len(nx.read_graphml(export_graph(graph, tmp_path / "G.GRAPHML").path).edges) == 2

@@ -144,6 +144,13 @@ def test_relations_of_one_source() -> None:
         _only(source, {"drop": ["near"]})
 
 
+def test_of_two_labels_of_a_relation_the_first_stands() -> None:
+    one = statements("one", [("t:a", "eats", "t:b")], eats=Relation("eats", "eats"))
+    two = statements("two", [("t:a", "eats", "t:b")], eats=Relation("eats", "feeds on"))
+    assert [r.label for r in compiled(one, two).relations] == ["eats"]
+    assert [r.label for r in compiled(two, one).relations] == ["feeds on"]
+
+
 def test_prefixes_that_disagree_are_refused() -> None:
     one, two = statements("one", CHAIN), statements("two", CHAIN)
     object.__setattr__(one, "prefixes", {"t": "http://one#"})

@@ -245,7 +245,8 @@ def test_nodes_are_found_by_name() -> None:
     graph = mixed()
     assert find_node(graph, "ex:lion") == find_node(graph, "King of Beasts") == find_node(graph, "lions") == "ex:lion"
     assert find_node(graph, "http://example.org/whole") == "http://example.org/whole"
-    for text in ("zebra", "…", "", "ex:zebra"):
+    assert find_node(graph, "LION ") == "ex:lion" and find_node(graph, "ライオン") == "ex:müßig/ライオン"
+    for text in ("zebra", "…", "", "ex:zebra", "(((", "a\\Eb", "lion, king"):
         with pytest.raises(UnknownNameError):
             find_node(graph, text)
     with pytest.raises(UnknownNameError, match="has the end of it"):
@@ -304,3 +305,11 @@ def test_a_browser_draws_a_png(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with image.open(tmp_path / "lion.png") as opened:
         assert opened.size == (2 * picture.size[0], 2 * picture.size[1])
         assert len(opened.convert("RGB").getcolors(1 << 20)) > 50
+
+
+def test_inferred_hypernyms_are_part_of_the_hierarchy() -> None:
+    base = graph_of(3, [(1, 0), (2, 1)], relation="inferred_hypernym")
+    graph = replace(base, relations=(Relation("inferred_hypernym", "is inferred to be a kind of", False, "inferred_hyponym"),))
+    chosen = choose(graph, 1, 2, 12)
+    assert chosen.levels == {1: 0, 0: 1} and [i.node for i in chosen.below] == [2] and not chosen.right
+    assert 'class="line t0 dot"' in draw(graph, "t:001").svg

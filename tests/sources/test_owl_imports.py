@@ -52,6 +52,7 @@ def test_folder_is_a_catalogue_by_the_end_of_the_iri(tmp_path: Path) -> None:
     (tmp_path / "imports" / "third.rdf").write_text(THIRD)
     assert edges(read(tmp_path, "main.ttl", MAIN, catalogue="imports")) == ALL
     assert edges(read(tmp_path, "main.ttl", MAIN, catalogue=str(tmp_path / "imports"))) == ALL
+    assert edges(read(tmp_path, "main.ttl", MAIN, catalogue="imports", format="turtle")) == ALL  # of the file itself, not of those
 
 
 def test_functional_and_obo_files_import_too(tmp_path: Path) -> None:

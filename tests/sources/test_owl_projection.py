@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import combinations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sources.owl_cases import DATA, EXAMPLE, ONTOLOGIES, counts, edge_list, edges, functional, read
 
 from kgzsl.errors import InvalidInputError, SourceError, UnknownNameError
@@ -13,7 +18,7 @@ from kgzsl.sources import readers
 from kgzsl.sources._axioms_to_rdf import from_owl
 from kgzsl.sources.owl import Owl
 from kgzsl.sources.owl_rules import NEVER, PROFILES, RULES, table
-from kgzsl.sources.rdf import parse_document
+from kgzsl.sources.rdf import from_rdflib, parse_document
 
 rdflib = pytest.importorskip("rdflib")
 pytest.importorskip("pyhornedowl")
@@ -63,6 +68,26 @@ def test_profiles_only_ever_add(projected) -> None:
         assert all(projected[r.axiom, less][0] <= projected[r.axiom, more][0] for r in RULES)
 
 
+def test_the_page_about_ontologies_holds_the_table() -> None:
+    assert table() in (Path(__file__).parents[2] / "graphs" / "ontologies.md").read_text()
+
+
+def test_pairs_of_long_lists_are_counted_not_made(tmp_path: Path) -> None:
+    members = " ".join(f"x:C{i}" for i in range(3_500))
+    turtle = f"""@prefix x: <{EXAMPLE}> . @prefix owl: <{OWL}> . @prefix rdfs: <{RDFS}> .
+    [a owl:AllDisjointClasses ; owl:members ({members})] . x:C1 rdfs:subClassOf x:C2 ."""
+    assert read(tmp_path, "a.ttl", turtle).dropped["disjointness (in the profile `full`)"] == 3_500 * 3_499 // 2
+    with pytest.raises(SourceError, match=r"5,000,000 pairs(.|\n)*6,123,250"):
+        read(tmp_path, "a.ttl", turtle, profile="full")
+
+
+def test_rdflib_graphs_are_projected_like_files(tmp_path: Path) -> None:
+    axioms = functional(*(r.axiom for r in RULES))
+    graph = rdflib.Graph().parse(data=from_owl(axioms, "ofn"), format="xml")
+    made = Owl(profile="full", prefixes={"x": EXAMPLE}).project(from_rdflib(graph), {}, "graph")
+    assert edges(made) == edges(read(tmp_path, "a.ofn", axioms, profile="full"))
+
+
 def test_table_names_every_rule_once() -> None:
     lines = table().splitlines()
     assert len(lines) == 2 + len(RULES) + len(NEVER)
@@ -108,6 +133,8 @@ def test_words_prefer_the_language_then_are_made_of_the_name(tmp_path: Path) -> 
     assert words["x:DomesticAnimal_of_x"] == ("Domestic Animal of x", "")
     relation = next(r for r in english.relations if r.id == "x:r")
     assert (relation.label, relation.symmetric) == ("next to", True)
+    italian = f'@prefix x: <{EXAMPLE}> . @prefix skos: <{SKOS}> . x:A a skos:Concept ; skos:prefLabel "cane"@it ; <{RDFS}label> "Hund"@de .'
+    assert read(tmp_path, "b.ttl", italian, languages=["it"]).labels.to_pylist() == ["cane"]
     german = read(tmp_path, "a.ttl", turtle, languages=["de"], synonyms=False)
     assert german.labels[german.ids.to_pylist().index("x:A")].as_py() == "Hund"
 
@@ -170,8 +197,43 @@ def test_unknown_settings_name_the_choices() -> None:
         readers.make("owl", {"profile": "el"})
     with pytest.raises(InvalidInputError, match="`drop` or `keep`"):
         readers.make("owl", {"deprecated": "hide"})
+    with pytest.raises(InvalidInputError, match="are lists"):
+        readers.make("owl", {"languages": "en"})
+    with pytest.raises(InvalidInputError, match="above 0"):
+        readers.make("owl", {"time_limit": 0})
     with pytest.raises(InvalidInputError, match="reasonner"):
         readers.make("owl", {"reasonner": "hermit"})
+
+
+# ---- what no tool would write
+
+_ENDS = ["x:A", "x:B", "x:r", "x:i", "_:a", "_:b", "_:c", "rdf:nil", "owl:Thing", "owl:Nothing", "xsd:string", "x:o"]
+_PLACES = """rdf:type rdf:first rdf:rest rdfs:subClassOf rdfs:subPropertyOf rdfs:domain rdfs:range rdfs:label owl:equivalentClass
+owl:intersectionOf owl:unionOf owl:complementOf owl:oneOf owl:onProperty owl:someValuesFrom owl:allValuesFrom owl:hasValue owl:hasSelf
+owl:minCardinality owl:maxQualifiedCardinality owl:onClass owl:inverseOf owl:disjointWith owl:disjointUnionOf owl:members
+owl:distinctMembers owl:propertyChainAxiom owl:sameAs owl:hasKey owl:deprecated owl:imports skos:broader x:r"""
+_TYPES = """owl:Class owl:Restriction owl:ObjectProperty owl:DatatypeProperty owl:AnnotationProperty owl:AllDisjointClasses owl:Ontology
+owl:AllDifferent owl:NamedIndividual rdfs:Datatype owl:Axiom"""
+_TRIPLE = st.tuples(
+    st.sampled_from(_ENDS), st.sampled_from(_PLACES.split()), st.sampled_from([*_ENDS, *_TYPES.split(), "0", "1", '"x"@en', "true"])
+)
+_PREFIXES = f"""@prefix x: <{EXAMPLE}> . @prefix owl: <{OWL}> . @prefix rdf: <{RDF}> . @prefix rdfs: <{RDFS}> . @prefix skos: <{SKOS}> .
+@prefix xsd: <{rdflib.XSD}> .
+"""
+
+
+@settings(max_examples=80, deadline=None)
+@given(triples=st.lists(_TRIPLE, min_size=1, max_size=25), profile=st.sampled_from(PROFILES))
+def test_any_triples_are_projected_or_refused(triples: list[tuple[str, str, str]], profile: str) -> None:
+    document = _PREFIXES + "".join(f"{s} {p} {o} .\n" for s, p, o in triples)
+    columns = parse_document(document.encode(), "turtle", Path("fuzz"))
+    try:
+        made = Owl(profile=profile, prefixes={"x": EXAMPLE}).project(columns, {}, "fuzz")
+    except SourceError as error:
+        assert error.rule
+    else:
+        assert len(made.ids) == len(set(made.ids.to_pylist()))
+        assert not any(i.startswith(("_:", "owl:", "rdf:")) for i in made.ids.to_pylist())
 
 
 # ---- real files, counted by other means
@@ -243,6 +305,31 @@ def test_real_files_have_the_counts_that_rdflib_finds(file: str) -> None:
 
 def _rows(statements) -> list[tuple[int, int, int]]:
     return list(zip(statements.subject.tolist(), statements.relation.tolist(), statements.object.tolist(), strict=True))
+
+
+_DIGEST = """
+import hashlib, sys
+from pathlib import Path
+from kgzsl.sources.owl import Owl
+for file in sys.argv[1:]:
+    s = Owl(profile="full").read(Path(file))
+    columns = [c.to_pylist() for c in (s.ids, s.kinds, s.labels, s.texts)] + [s.subject.tolist(), s.relation.tolist(), s.object.tolist()]
+    print(hashlib.sha256(repr([*columns, s.relations, s.dropped, s.prefixes, s.info]).encode()).hexdigest())
+"""
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_statements_are_the_same_whatever_the_hash_seed() -> None:
+    files = [str(ONTOLOGIES / f) for f in ("pizza.owl", "primer.owx", "goslim_generic.obo", "foaf.nq")]
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", _DIGEST, *files], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in "012"
+    }
+    assert len(found) == 1
+    assert len(found.pop().split()) == len(files)
 
 
 @pytest.mark.data

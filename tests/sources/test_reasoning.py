@@ -65,6 +65,7 @@ def test_the_inconsistent_ontology_is_refused_and_its_twin_is_not() -> None:
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_known_mistakes_of_teaching_ontologies_are_found() -> None:
     with pytest.raises(SourceError, match=r"2 unsatisfiable: .*#CheeseyVegetableTopping, .*#IceCream"):
         Owl(reasoner="hermit").read(ONTOLOGIES / "pizza.owl")
@@ -76,7 +77,7 @@ def test_reasoners_end_in_time(tmp_path: Path) -> None:
         file = tmp_path / "a.ttl"
         file.write_text("<a:a> <http://www.w3.org/2000/01/rdf-schema#subClassOf> <a:b> .")
         Owl(reasoner="hermit", time_limit=0.2).read(file)
-    assert time.perf_counter() - started < 20
+    assert time.perf_counter() - started < 60
 
 
 def test_both_reasoners_agree_or_say_which_java_they_need(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kgzsl import data
 from kgzsl.errors import InvalidInputError, MissingDataError, SourceError
 from kgzsl.sources import Senses, readers, sense_ranks
-from kgzsl.sources.wndb import LETTERS
+from kgzsl.sources.wnlines import LETTERS
 from kgzsl.testing.graphs import HEADER
 
 TOP = "".join(f"{line.format(version='3.0')}\n" for line in HEADER)
@@ -113,6 +113,7 @@ def test_a_hand_written_index(tmp_path: Path) -> None:
         (lambda raw: raw.replace(b"river_bank n 1", b"river_bank n 9"), "line 4: .*fewer"),
         (lambda raw: raw.replace(b"n 2 3", b"n 1 3"), "line 3: .*contradict"),
         (lambda raw: raw.replace(b"2 1 00000010", b"2 3 00000010"), "line 3: .*contradict"),
+        (lambda raw: raw + b"lonely n 0 1 @ 0 0  \n", "line 5: .*contradict"),
         (lambda raw: raw.replace(b"00000200", b"0000020"), "line 3: .*malformed offset"),
         (lambda raw: raw.replace(b"00000200", b"0000020x"), "line 3: .*malformed offset"),
         (lambda raw: raw.replace(b"00000200", b"00000200 00000300"), "line 3: .*more fields"),

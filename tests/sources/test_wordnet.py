@@ -16,7 +16,8 @@ from kgzsl import data
 from kgzsl.errors import InvalidInputError, MissingDataError, SourceError, UnknownNameError
 from kgzsl.sources import Statements, readers
 from kgzsl.sources.vocabulary import vocabulary
-from kgzsl.sources.wndb import LETTERS, read_synsets
+from kgzsl.sources.wndb import read_synsets
+from kgzsl.sources.wnlines import LETTERS
 from kgzsl.testing.graphs import HEADER, SYNSETS, write_wordnet
 
 POINTERS = vocabulary().wordnet
@@ -263,6 +264,8 @@ Damage = Callable[[bytes], bytes]
         (lambda raw: raw.replace(b"05 n 01 cat 0", b"05 n 0g cat 0"), "line 6: .*no number of words"),
         (lambda raw: raw.replace(b"05 n 01 cat 0", b"0x n 01 cat 0"), "line 6: .*other widths"),
         (lambda raw: raw.replace(b"n 0000 | a feline", b"n 00z0 | a feline"), "line 6: .*malformed pointer"),
+        (lambda raw: raw.replace(b"n 0000 | a feline m", b"n 00000 | a feline "), "line 6: .*malformed pointer"),
+        (lambda raw: raw.replace(b"n 0000 | a feline", b"x 0000 | a feline"), "line 6: .*malformed pointer"),
         (lambda raw: raw.replace(b" n 0000 | a feline", b" n 00000| a feline"), "line 6: .*no gloss"),
         (lambda raw: raw + b"7\n", "line 11: .*(no synset|byte its offset)"),
     ],
@@ -275,6 +278,33 @@ def test_damaged_files_are_refused_with_the_line(tmp_path: Path, damage: Damage,
     assert file.read_bytes() != before
     with pytest.raises(SourceError, match=message):
         readers.make("wordnet").read(tmp_path)
+
+
+VERB = lines_of([(["run"], [], 2, "move fast"), (["go"], [("@", 151, "v")], 1, "move")], "v", "verb")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b"02 + 02 0b + 02 0b", b"03 + 02 0b + 02 0b", "another number of frames than promised"),
+        (b"02 + 02 0b + 02 0b", b"2f + 02 0b + 02 0b", "another number of frames than promised"),
+        (b"02 + 02 0b + 02 0b", b"02 + 02 0b - 02 0b", "malformed frame"),
+        (b"02 + 02 0b + 02 0b", b"02 + 02 0b + 0f 0b", "malformed frame"),
+        (b"02 + 02 0b + 02 0b", b"02 + 02 0b + 02 0g", "malformed frame"),
+        (b"02 + 02 0b + 02 0b", b"02 + 02 0b + 02b 0", "malformed frame"),
+        (b"02 + 02 0b + 02 0b", b"02 + 02 0b + 02_0b", "fields after the pointers"),
+        (b" v 0a0f ", b" v 0a_f ", "malformed pointer"),
+        (b" v 01 run", b" n 01 run", "another part of speech"),
+    ],
+)
+def test_damaged_verbs_are_refused(tmp_path: Path, old: bytes, new: bytes, message: str) -> None:
+    file = tmp_path / "data.verb"
+    file.write_bytes(VERB)
+    assert len(quickly(file, "verb")) == 2
+    assert VERB.count(old) == 1
+    file.write_bytes(VERB.replace(old, new))
+    with pytest.raises(SourceError, match=message):
+        read_synsets(file, "verb", "3.0", dict.fromkeys(SYMBOLS, 0))
 
 
 def test_truncation_between_lines_is_noticed(tmp_path: Path) -> None:

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from kgzsl.artifacts import atomic_file
 from kgzsl.browser import print_page
 from kgzsl.errors import InvalidInputError, UnknownNameError
 from kgzsl.graphs.describe import TAXONOMIC
 from kgzsl.graphs.graph import KnowledgeGraph
-from kgzsl.graphs.picture.choose import Group, Item, Neighbourhood, choose
+from kgzsl.graphs.picture.choose import INVERSES, Group, Item, Neighbourhood, choose
 from kgzsl.graphs.picture.layout import lay_out
 from kgzsl.graphs.picture.scene import Line, Mark, Scene, Text, clip, width, wrap
 from kgzsl.ids import curie
@@ -144,25 +148,39 @@ def find_node(graph: KnowledgeGraph, text: str) -> str:
         identifier = ""
     if identifier in graph:
         return identifier
-    if not words(text):
-        raise UnknownNameError("a node is asked for by id or by name", received=repr(text))
-    found = link([text], graph)[0]
-    if found.node is None or found.score < 1:
-        near = f" ({_told(graph, found.node)} has the end of it)" if found.node else ""
+    candidates, end = _with_lemma(graph, text), None
+    if not candidates and words(text):
+        found = link([text], graph)[0]
+        candidates, end = (found.candidates, None) if found.score == 1 else ((), found.node)
+    if not candidates:
+        near = f" ({_told(graph, end)} has the end of it)" if end else ""
         raise UnknownNameError(
             f"a node of {graph.name} is asked for by id or by name",
             received=f"{text!r}, which is neither{near}",
             remedy="`kgzsl graph query` finds nodes by their words",
         )
-    if len(found.candidates) > 1:
-        listed = "\n    ".join(_told(graph, c) for c in found.candidates[:12])
-        more = f"\n    and {len(found.candidates) - 12:,} more" if len(found.candidates) > 12 else ""
+    if len(candidates) > 1:
+        listed = "\n    ".join(_told(graph, c) for c in candidates[:12])
+        more = f"\n    and {len(candidates) - 12:,} more" if len(candidates) > 12 else ""
         raise UnknownNameError(
             "a name is that of one node",
-            received=f"{text!r}, which {len(found.candidates):,} nodes have:\n    {listed}{more}",
+            received=f"{text!r}, which {len(candidates):,} nodes have:\n    {listed}{more}",
             remedy="give the id of the one that is meant",
         )
-    return found.node
+    return candidates[0]
+
+
+def _with_lemma(graph: KnowledgeGraph, text: str) -> tuple[str, ...]:
+    """Return the nodes with a lemma of just these letters, whatever their case: those that name it first, then by id."""
+    wanted = text.strip()
+    if not wanted or "\\E" in wanted:
+        return ()
+    labels = pa.array(graph.labels, pa.string())
+    found = pc.match_substring_regex(labels, rf"(^|, )\Q{wanted}\E(, |$)", ignore_case=True)
+    places = np.flatnonzero(found.to_numpy(zero_copy_only=False)).tolist()
+    lemmas = {i: [lemma.lower() for lemma in graph.labels[i].split(", ")] for i in places}
+    rank = {i: found.index(wanted.lower()) if wanted.lower() in found else len(found) for i, found in lemmas.items()}
+    return tuple(graph.ids[i] for i in sorted(places, key=lambda i: (rank[i], i)))
 
 
 def _told(graph: KnowledgeGraph, identifier: str) -> str:
@@ -203,10 +221,9 @@ def _styles(graph: KnowledgeGraph, chosen: Neighbourhood) -> tuple[dict[int, str
             for inner in item.items:
                 order.setdefault(inner.relation)
     styles, colours = {}, [("t0", *_SLATE)]
-    inverses = {r.inverse for r in graph.relations if r.id in TAXONOMIC} | {"hyponym", "instance_hyponym"}
     for code, relation in enumerate(graph.relations):
-        if relation.id in TAXONOMIC or relation.id in inverses:
-            styles[code] = "t0 dash" if relation.id.startswith("instance") else "t0"
+        if relation.id in TAXONOMIC or relation.id in INVERSES:
+            styles[code] = {"instance": "t0 dash", "inferred": "t0 dot"}.get(relation.id.split("_")[0], "t0")
     others = [code for code in order if code not in styles]
     for place, code in enumerate(others):
         hue = place % len(_HUES)

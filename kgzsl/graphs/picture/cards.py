@@ -106,6 +106,8 @@ def draw_panel(
 
 def _ports(cards: list[_Card]) -> list[float]:
     own = [i for i, c in enumerate(cards) if c.group.anchor is None]
+    if len(own) == 1:  # a straight line, where it can be one
+        return [min(max(c.y + HEAD / 2, 9 - FOCUS / 2), FOCUS / 2 - 9) for c in cards]
     step = min(7.0, (FOCUS - 12) / max(len(own) - 1, 1))
     return [(own.index(i) - (len(own) - 1) / 2) * step if i in own else 0.0 for i in range(len(cards))]
 

@@ -12,6 +12,8 @@ from scipy.sparse import csgraph
 from kgzsl.graphs.describe import TAXONOMIC
 from kgzsl.graphs.graph import KnowledgeGraph
 
+#: The taxonomy read from the parent to the child.
+INVERSES = ("hyponym", "instance_hyponym", "inferred_hyponym")
 #: Most lines in the cards of one side, headings aside.
 _SIDE = 22
 #: Most nodes below the focus.
@@ -106,8 +108,7 @@ class Edges:
         self._sorted = [c[o] for c, o in zip((graph.subject, graph.object), self._order, strict=True)]
         self.degree = np.bincount(graph.subject, minlength=len(graph)) + np.bincount(graph.object, minlength=len(graph))
         up = {i for i, r in enumerate(graph.relations) if r.id in TAXONOMIC}
-        inverses = {r.inverse for r in graph.relations if r.id in TAXONOMIC} | {"hyponym", "instance_hyponym"}
-        down = {i for i, r in enumerate(graph.relations) if r.id in inverses}
+        down = {i for i, r in enumerate(graph.relations) if r.id in INVERSES}
         self.taxonomic = up | down
         self._up, self._down = sorted(up), sorted(down)
 

@@ -12,7 +12,7 @@ LINE, HEAD, INDENT, GAP, LANE = 21.0, 30.0, 15.0, 24.0, 9.0
 #: Font sizes.
 SIZE, SMALL = 13.0, 12.0
 #: Widest label of a node, widest card.
-LABEL, CARD = 176.0, 240.0
+LABEL, CARD = 176.0, 280.0
 #: Half the width of rows that cards stand beside; wider ones they stand below.
 BESIDE = 260.0
 
