@@ -3,6 +3,7 @@
 from kgzsl.encoders.base import Encoder, load_encoder
 from kgzsl.encoders.compgcn import CompGCN
 from kgzsl.encoders.dgp import DGP
+from kgzsl.encoders.ensemble import Ensemble
 from kgzsl.encoders.gat import GAT
 from kgzsl.encoders.gcn import GCN
 from kgzsl.encoders.gcnii import GCNII
@@ -22,7 +23,7 @@ from kgzsl.encoders.unsupervised import UnsupervisedEncoder
 from kgzsl.registry import Resolver
 
 _TRAINED: list[type[Encoder]] = [CompGCN, DGP, GAT, GCN, GCNII, GCNZ, LSTM, RGCN, SGCN, TrGCN]
-_CLOSED_FORM: list[type[Encoder]] = [GraphGP, NearestText, StructuralBias]
+_CLOSED_FORM: list[type[Encoder]] = [Ensemble, GraphGP, NearestText, StructuralBias]
 _UNSUPERVISED: list[type[Encoder]] = [ComplEx, KGGAN, OntoZSL, RandomWalk, RotatE, TransE]
 
 ENCODERS: Resolver[Encoder] = Resolver("encoders", Encoder, [*_TRAINED, *_CLOSED_FORM, *_UNSUPERVISED])  # type: ignore[type-abstract]
@@ -41,6 +42,7 @@ __all__ = [
     "CompGCN",
     "ComplEx",
     "Encoder",
+    "Ensemble",
     "GraphGP",
     "NearestText",
     "OntoZSL",

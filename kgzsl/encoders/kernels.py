@@ -1,6 +1,13 @@
-"""Kernels between nodes: text, neighbours' and ancestors' text, descriptions, shared ancestors, the graph's Laplacian.
+"""Kernels between nodes: texts, shared ancestors and descendants, information content, and the graph's Laplacian.
 
-No kernel is ever formed between all nodes: rows are made for the nodes asked for, columns for the seen classes.
+By name, besides those of `KERNELS`, kernels of one relation of the graph, `any` being all its relations together:
+
+* `laplacian:RELATION` — the regularised Laplacian of its edges, read both ways (see `laplacian.py`); and
+* `profile:RELATION` — what a node is joined to by it, in either direction and with its ancestors' edges, as a cosine:
+  a rare neighbour in common says more. With `has_attribute` this is the kernel of attributes.
+
+All are positive semidefinite. No kernel is ever formed between all nodes: rows are made for the nodes asked for, columns
+for the seen classes.
 """
 
 from __future__ import annotations
@@ -10,9 +17,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import scipy.sparse as sp
 import torch
-from scipy.sparse.linalg import splu
 
-#: Kernel name → the base similarities whose product it is.
+from kgzsl.encoders.laplacian import Laplacian
+
+#: Kernel name → the base similarities whose product it is: those taken unless others are named.
 KERNELS: dict[str, tuple[str, ...]] = {
     "text": ("text",),
     "neighbour_text": ("neighbour_text",),
@@ -22,12 +30,27 @@ KERNELS: dict[str, tuple[str, ...]] = {
     "laplacian": ("laplacian",),
     "descriptions": ("descriptions",),
 }
+#: Taken by name only.
+FURTHER: dict[str, tuple[str, ...]] = {
+    "lin": ("lin",),
+    "shared_descendants": ("shared_descendants",),
+    "descriptions_and_ancestors": ("descriptions", "shared_ancestors"),
+}
+#: Kernels of one relation, named `KIND:RELATION`; the relation `any` is all of them together.
+OF_RELATION = ("laplacian", "profile")
 #: Weight of an ancestor's text falls by this factor per hypernym step.
 ANCESTOR_DECAY = 0.7
-#: ε of the regularised Laplacian (L + εI)⁻¹.
-LAPLACIAN_EPSILON = 0.1
-#: Columns of the Laplacian kernel that are solved for at once.
-SOLVE_BLOCK = 64
+
+
+def bases(kernel: str) -> tuple[str, ...]:
+    """Return the base similarities of a kernel; KeyError where no kernel has this name."""
+    kind, _, relation = kernel.partition(":")
+    return (kernel,) if relation and kind in OF_RELATION else {**KERNELS, **FURTHER}[kernel]
+
+
+def relation_of(kernel: str) -> str | None:
+    """Return the relation that a kernel is of, None for those on texts and hypernyms."""
+    return kernel.partition(":")[2] or None
 
 
 class NodeKernels:
@@ -37,52 +60,132 @@ class NodeKernels:
     ----------
     parents : hypernym edges, row = child, column = parent, 0/1, `[nodes, nodes]`.
     blocks : semantic vectors by kind of text, each `[nodes, dim]` (see `kgzsl.vectors.blocks`): `text`, and `descriptions`
-        for the kernel of that name. A row of zeros says nothing: it is equally far from every class.
+        for the kernels of that name. A row of zeros says nothing: it is equally far from every class.
     seen : positions of the seen classes, `[seen]`.
     names : the kernels that will be asked for; only what they need is computed.
+    relations : edges of each relation that a kernel is of, as stated, `[nodes, nodes]`.
+    rows : positions of all nodes that will be asked for; None keeps what every node needs. With it memory grows with the
+        rows, not with the graph.
     """
 
-    def __init__(self, parents: sp.csr_matrix, blocks: Mapping[str, np.ndarray], seen: np.ndarray, names: Sequence[str]) -> None:
-        needed = {base for name in names for base in KERNELS[name]}
+    def __init__(
+        self,
+        parents: sp.csr_matrix,
+        blocks: Mapping[str, np.ndarray],
+        seen: np.ndarray,
+        names: Sequence[str],
+        relations: Mapping[str, sp.csr_matrix] | None = None,
+        rows: np.ndarray | None = None,
+    ) -> None:
+        needed = {base for name in names for base in bases(name)}
         self.seen = seen
         self.steps = _steps_up(parents)
         closure = _sum(self.steps)
         #: Number of descendants, the node itself included, `[nodes]`.
         self.size = np.asarray(closure.sum(axis=0)).ravel()
-        self._dense = {name: _centred(matrix, seen) for name, matrix in self._texts(parents, blocks, needed).items()}
-        self._ancestors = _information(closure, self.size) if "shared_ancestors" in needed else None
-        self._laplacian = _laplacian_columns(parents, seen) if "laplacian" in needed else None
+        decayed = _sum([step * ANCESTOR_DECAY**k for k, step in enumerate(self.steps)])
+        self._texts = {name: _CentredText(*made, seen) for name, made in self._made_texts(parents, decayed, blocks, needed).items()}
+        self._features = self._made_features(parents, closure, decayed, needed, relations or {})
+        self._laplacians = {name: _laplacian(name, parents, relations or {}) for name in needed if name.startswith("laplacian")}
+        self._asked = np.arange(parents.shape[0]) if rows is None else np.union1d(rows, seen)
+        self._columns: dict[str, np.ndarray] = {}
+        self._unit: dict[str, np.ndarray] = {}
+        at = np.searchsorted(self._asked, seen)
+        for name, laplacian in self._laplacians.items():
+            columns = laplacian.columns(seen, self._asked)
+            self._unit[name] = columns[at, np.arange(len(seen))].mean()
+            self._columns[name] = columns / self._unit[name]
 
-    def _texts(self, parents: sp.csr_matrix, blocks: Mapping[str, np.ndarray], needed: set[str]) -> dict[str, np.ndarray]:
+    def _made_texts(
+        self, parents: sp.csr_matrix, decayed: sp.csr_matrix, blocks: Mapping[str, np.ndarray], needed: set[str]
+    ) -> dict[str, tuple[np.ndarray, sp.csr_matrix | None]]:
+        """Per text the unit vectors and what averages them (None: nothing does)."""
         unit = _unit(blocks["text"])
-        texts = {"text": unit} if "text" in needed else {}
+        texts: dict[str, tuple[np.ndarray, sp.csr_matrix | None]] = {"text": (unit, None)} if "text" in needed else {}
         if "descriptions" in needed:
-            texts["descriptions"] = _inherit(_unit(blocks["descriptions"]), self.steps)
+            texts["descriptions"] = (_inherit(_unit(blocks["descriptions"]), self.steps), None)
         if "neighbour_text" in needed:
             nearby = parents + parents.T + sp.identity(parents.shape[0], dtype=np.float32, format="csr")
-            texts["neighbour_text"] = _unit(_row_mean(nearby) @ unit)
+            texts["neighbour_text"] = (unit, _row_mean(nearby))
         if "ancestor_text" in needed:
-            decayed = _sum([step * ANCESTOR_DECAY**k for k, step in enumerate(self.steps)])
-            texts["ancestor_text"] = _unit(_row_mean(decayed) @ unit)
+            texts["ancestor_text"] = (unit, _row_mean(decayed))
         return texts
+
+    def _made_features(
+        self,
+        parents: sp.csr_matrix,
+        closure: sp.csr_matrix,
+        decayed: sp.csr_matrix,
+        needed: set[str],
+        relations: Mapping[str, sp.csr_matrix],
+    ) -> dict[str, sp.csr_matrix]:
+        """Sparse rows of length 1 (or of zeros), whose inner products are the similarities."""
+        found = {}
+        if "shared_ancestors" in needed:
+            found["shared_ancestors"] = _information(closure, self.size)
+        if "shared_descendants" in needed:
+            found["shared_descendants"] = _unit_sparse(sp.csr_matrix(closure.T))
+        if "lin" in needed:
+            found["lin"] = _unit_sparse(sp.csr_matrix(closure @ sp.diags(np.sqrt(_gains(parents, self.size)))))
+        for name in sorted(needed):
+            if name.startswith("profile:"):
+                found[name] = _profiles(relations[name.partition(":")[2]], decayed)
+        return found
 
     def similarities(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
         """Return each base similarity of the nodes at `rows` with the seen classes, `[rows, seen]`.
 
-        Cosines of centred texts in −1…1, shared ancestors in 0…1, the Laplacian kernel at mean 1 on the seen diagonal.
+        Cosines of centred texts in −1…1, of ancestors, descendants and profiles in 0…1, Laplacians at mean 1 on the seen diagonal.
         """
-        found = {name: torch.from_numpy(matrix[rows] @ matrix[self.seen].T) for name, matrix in self._dense.items()}
-        if self._ancestors is not None:
-            found["shared_ancestors"] = torch.from_numpy((self._ancestors[rows] @ self._ancestors[self.seen].T).toarray())
-        if self._laplacian is not None:
-            found["laplacian"] = torch.from_numpy(self._laplacian[rows])
+        found = {name: torch.from_numpy(text.similarities(rows)) for name, text in self._texts.items()}
+        for name, matrix in self._features.items():
+            found[name] = torch.from_numpy((matrix[rows] @ matrix[self.seen].T).toarray())
+        for name, columns in self._columns.items():
+            found[name] = torch.from_numpy(columns[np.searchsorted(self._asked, rows)])
         return found
+
+    def own(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """Return each base similarity of the nodes at `rows` with themselves, `[rows, 1]`: 1, or 0 where nothing is known.
+
+        A Laplacian takes one solve per node.
+        """
+        found = {name: text.known(rows) for name, text in self._texts.items()}
+        found |= {name: np.diff(matrix.indptr)[rows] > 0 for name, matrix in self._features.items()}
+        found |= {name: laplacian.diagonal(rows) / self._unit[name] for name, laplacian in self._laplacians.items()}
+        return {name: torch.from_numpy(np.asarray(value, dtype=np.float32)[:, None]) for name, value in found.items()}
+
+
+class _CentredText:
+    """Unit vectors, averaged by `operator`, less the seen classes' mean: it says nothing about which class a text means.
+
+    Made for the rows asked for; no text stays no text.
+    """
+
+    def __init__(self, unit: np.ndarray, operator: sp.csr_matrix | None, seen: np.ndarray) -> None:
+        self._unit, self._operator = unit, operator
+        own = self._averaged(seen)
+        known = np.asarray(own.any(axis=1))
+        self._mean = own[known].mean(axis=0) if known.any() else None
+        self._seen = self._centred(own)
+
+    def similarities(self, rows: np.ndarray) -> np.ndarray:
+        return self._centred(self._averaged(rows)) @ self._seen.T
+
+    def known(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(self._centred(self._averaged(rows)).any(axis=1))
+
+    def _averaged(self, rows: np.ndarray) -> np.ndarray:
+        return self._unit[rows] if self._operator is None else _unit(self._operator[rows] @ self._unit)
+
+    def _centred(self, texts: np.ndarray) -> np.ndarray:
+        known = np.asarray(texts.any(axis=1))
+        return texts if self._mean is None else _unit((texts - self._mean) * known[:, None])
 
 
 def combine(
     similarities: dict[str, torch.Tensor], names: Sequence[str], log_weights: torch.Tensor, log_scales: torch.Tensor
 ) -> torch.Tensor:
-    """Return `Σₘ wₘ kₘ`, `[rows, seen]`: `k = Πⱼ exp(−gₘⱼ (1 − sⱼ))`, and the Laplacian as it is.
+    """Return `Σₘ wₘ kₘ`, `[rows, seen]`: `k = Πⱼ exp(−gₘⱼ (1 − sⱼ))`, and Laplacians as they are.
 
     Parameters
     ----------
@@ -91,11 +194,11 @@ def combine(
     """
     total = torch.zeros(())
     for m, name in enumerate(names):
-        if name == "laplacian":
-            kernel = similarities["laplacian"]
+        if name.startswith("laplacian"):
+            kernel = similarities[name]
         else:
             exponent = torch.zeros(())
-            for j, base in enumerate(KERNELS[name]):
+            for j, base in enumerate(bases(name)):
                 exponent = exponent - log_scales[m, j].exp() * (1 - similarities[base])
             kernel = exponent.exp()
         total = total + log_weights[m].exp() * kernel
@@ -134,13 +237,6 @@ def _unit(matrix: np.ndarray) -> np.ndarray:
     return (matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
-def _centred(matrix: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Take the seen classes' mean text away, which says nothing about which class a text means; no text stays no text."""
-    known = np.asarray(matrix.any(axis=1))
-    those = matrix[seen[known[seen]]]
-    return _unit((matrix - those.mean(axis=0)) * known[:, None]) if len(those) else matrix
-
-
 def _inherit(descriptions: np.ndarray, steps: Sequence[sp.csr_matrix]) -> np.ndarray:
     """What is said of a class holds for its kinds: a node without a description takes those above it, near ones counting more.
 
@@ -161,21 +257,34 @@ def _information(closure: sp.csr_matrix, size: np.ndarray) -> sp.csr_matrix:
     return sp.csr_matrix(sp.diags(1.0 / norms) @ weighted, dtype=np.float32)
 
 
-def _laplacian_columns(parents: sp.csr_matrix, seen: np.ndarray) -> np.ndarray:
-    """Columns of (L + εI)⁻¹ for the seen classes, `[nodes, seen]`, L the symmetric normalised Laplacian.
+def _unit_sparse(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """Rows at L2 norm 1; empty rows stay empty."""
+    matrix = sp.csr_matrix(matrix, dtype=np.float32)
+    matrix.eliminate_zeros()
+    norms = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    return sp.csr_matrix(sp.diags(1.0 / np.maximum(norms, 1e-12)) @ matrix, dtype=np.float32)
 
-    Regularised Laplacian kernel (Smola and Kondor, 2003) through one sparse factorisation.
+
+def _gains(parents: sp.csr_matrix, size: np.ndarray) -> np.ndarray:
+    """Information content that every node adds to its parents', `[nodes]`, never negative.
+
+    With IC(a) = −log(size(a) / nodes), the gains of the common ancestors of two nodes of a tree add up to the IC of the lowest
+    one: their similarity by Resnik (1995). Divided by the geometric mean of the nodes' own, it is that of Lin (1998) but
+    for its arithmetic mean, and positive semidefinite. A node with several parents adds to the most informative one.
     """
-    adjacency = sp.csr_matrix(parents + parents.T, dtype=np.float64)
-    adjacency.data[:] = 1.0
-    roots = sp.diags(1.0 / np.sqrt(np.maximum(np.asarray(adjacency.sum(axis=1)).ravel(), 1.0)))
-    nodes = adjacency.shape[0]
-    system = (1.0 + LAPLACIAN_EPSILON) * sp.identity(nodes) - roots @ adjacency @ roots
-    factors = splu(sp.csc_matrix(system), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-    columns = np.empty((nodes, len(seen)), dtype=np.float32)
-    for start in range(0, len(seen), SOLVE_BLOCK):
-        block = seen[start : start + SOLVE_BLOCK]
-        right = np.zeros((nodes, len(block)))
-        right[block, np.arange(len(block))] = 1.0
-        columns[:, start : start + SOLVE_BLOCK] = factors.solve(right)
-    return columns / columns[seen, np.arange(len(seen))].mean()
+    content = np.log(len(size) / size)
+    above = sp.csr_matrix((content[parents.indices], parents.indices, parents.indptr), shape=parents.shape)
+    return np.maximum(content - above.max(axis=1).toarray().ravel(), 0.0)
+
+
+def _laplacian(name: str, parents: sp.csr_matrix, relations: Mapping[str, sp.csr_matrix]) -> Laplacian:
+    """Hierarchies are factorised whatever their size; other relations as their number of edges allows."""
+    relation = relation_of(name)
+    return Laplacian(parents, factorise=True) if relation is None else Laplacian(relations[relation])
+
+
+def _profiles(edges: sp.csr_matrix, decayed: sp.csr_matrix) -> sp.csr_matrix:
+    """What nodes are joined to, out and in, and their ancestors (near ones counting more), rare neighbours weighing more."""
+    joined = sp.csr_matrix(sp.hstack([edges, edges.T]), dtype=np.float32)
+    degree = np.maximum(np.asarray((joined != 0).sum(axis=0)).ravel(), 1)
+    return _unit_sparse(sp.csr_matrix(decayed @ joined @ sp.diags(degree**-0.5)))

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -87,51 +88,92 @@ class _Task:
     rest: list[torch.Tensor]
 
 
-def learn(
-    features: NodeKernels, parents: sp.csr_matrix, weights: np.ndarray, names: Sequence[str], steps: int, seed: int
-) -> Hyperparameters:
-    """Return the hyper-parameters that answer both questions best (see the module's docstring).
+class Questions:
+    """Everything about the two questions that does not depend on the weights: made once for several backbones.
 
     Parameters
     ----------
     features : base similarities with the seen classes.
     parents : hypernym edges, row = child, `[nodes, nodes]`.
-    weights : L2-normalised classifier weights of the seen classes, `[seen, features + 1]`.
     names : kernels of the mixture.
+    seed : draws the groups and the distractors.
     """
-    task = _task(features, parents, seed)
-    targets = torch.from_numpy(weights)
-    queries = functional.normalize(targets[:, :-1])
-    similarities = features.similarities(features.seen)
+
+    def __init__(self, features: NodeKernels, parents: sp.csr_matrix, names: Sequence[str], seed: int) -> None:
+        self.features, self.names = features, tuple(names)
+        self.task = _task(features, parents, seed)
+        self.hyponyms = sp.csr_matrix(parents.T)[self.task.rows]
+        self.rows = np.unique(np.concatenate([self.task.rows, self.hyponyms.indices]))
+        self.among_seen = features.similarities(features.seen)
+
+    @cached_property
+    def to_seen(self) -> dict[str, torch.Tensor]:
+        """Base similarities of the task's rows and of their hyponyms."""
+        return self.features.similarities(self.rows)
+
+
+def asked_rows(parents: sp.csr_matrix, seen: np.ndarray, seed: int) -> np.ndarray:
+    """Return the positions of all nodes that the questions need: seen classes, candidates and the hyponyms of both."""
+    hypernyms, distractors = _candidates(parents, seen, np.random.default_rng(seed))
+    rows = np.concatenate([seen, hypernyms, distractors])
+    return np.unique(np.concatenate([rows, sp.csr_matrix(parents.T)[rows].indices]))
+
+
+def learn(questions: Questions, weights: Sequence[np.ndarray], steps: int) -> list[Hyperparameters]:
+    """Return the hyper-parameters that answer both questions best (see the module's docstring), those of each backbone.
+
+    With several backbones the mixture, scales and ridge are theirs together (the mean of their losses), as is every solve;
+    the heads are their own.
+
+    Parameters
+    ----------
+    weights : of each backbone, the L2-normalised classifier weights of the seen classes, `[seen, features + 1]`.
+    """
+    task, names = questions.task, questions.names
+    backbones = [_Backbone(torch.from_numpy(w)) for w in weights]
     start_weights = torch.full((len(names),), -math.log(len(names)))
     start_scales = torch.tensor([2.0, 1.0]).log().repeat(len(names), 1)
     log_weights, log_scales = start_weights.clone().requires_grad_(), start_scales.clone().requires_grad_()
     log_ridge = torch.tensor(math.log(0.5), requires_grad=True)
-    temperature = torch.tensor(3.0, requires_grad=True)
-    optimiser = torch.optim.Adam([log_weights, log_scales, log_ridge, temperature], lr=LEARNING_RATE)
-    gram, overlap = targets @ targets.T, queries @ targets[:, :-1].T
+    optimiser = torch.optim.Adam([log_weights, log_scales, log_ridge, *(b.temperature for b in backbones)], lr=LEARNING_RATE)
     for step in track(range(steps), "graph_gp: leave-group-out"):
         optimiser.zero_grad()
-        kernel = combine(similarities, names, log_weights, log_scales)
+        kernel = combine(questions.among_seen, names, log_weights, log_scales)
         loss = PULL * ((log_weights - start_weights).square().sum() + (log_scales - start_scales).square().sum())
         for g in (step % GROUPS, (step + 2) % GROUPS):
-            loss = loss + _find_itself(task.groups[g], task.rest[g], kernel, log_ridge.exp(), temperature, gram, overlap) / 2
+            coefficients = _coefficients(task.groups[g], task.rest[g], kernel, log_ridge.exp())
+            for backbone in backbones:
+                loss = loss + _find_itself(task.groups[g], task.rest[g], coefficients, backbone) / (2 * len(backbones))
         loss.backward()
         optimiser.step()
     log_weights, log_scales, ridge = log_weights.detach(), log_scales.detach(), float(log_ridge.detach().exp())
-    eta, mu = _head(task, features, parents, targets, queries, names, (log_weights, log_scales, ridge))
-    return Hyperparameters(log_weights, log_scales, ridge, eta, mu)
+    heads = [_head(questions, backbone, (log_weights, log_scales, ridge)) for backbone in backbones]
+    return [Hyperparameters(log_weights, log_scales, ridge, eta, mu) for eta, mu in heads]
+
+
+class _Backbone:
+    """Inner products of one backbone's weights, and its temperature (a log)."""
+
+    def __init__(self, targets: torch.Tensor) -> None:
+        self.targets = targets
+        self.queries = functional.normalize(targets[:, :-1])
+        self.gram, self.overlap = targets @ targets.T, self.queries @ targets[:, :-1].T
+        self.temperature = torch.tensor(3.0, requires_grad=True)
+
+
+def _candidates(parents: sp.csr_matrix, seen: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Unseen hypernyms of seen classes, and random other unseen nodes."""
+    unseen = np.setdiff1d(np.arange(parents.shape[0]), seen)
+    hypernyms = np.intersect1d(parents[seen].indices, unseen)
+    others = np.setdiff1d(unseen, hypernyms)
+    return hypernyms, rng.choice(others, min(DISTRACTORS, len(others)), replace=False)
 
 
 def _task(features: NodeKernels, parents: sp.csr_matrix, seed: int) -> _Task:
     rng = np.random.default_rng(seed)
     seen = features.seen
-    unseen = np.setdiff1d(np.arange(parents.shape[0]), seen)
-    up = parents[seen]
-    hypernyms = np.intersect1d(up.indices, unseen)
-    others = np.setdiff1d(unseen, hypernyms)
-    distractors = rng.choice(others, min(DISTRACTORS, len(others)), replace=False)
-    above = np.hstack([(up[:, hypernyms] != 0).toarray(), np.zeros((len(seen), len(distractors)), dtype=bool)])
+    hypernyms, distractors = _candidates(parents, seen, rng)
+    above = np.hstack([(parents[seen][:, hypernyms] != 0).toarray(), np.zeros((len(seen), len(distractors)), dtype=bool)])
     groups = [np.sort(part) for part in np.array_split(rng.permutation(len(seen)), GROUPS)]
     rows = np.concatenate([seen, hypernyms, distractors])
     return _Task(
@@ -143,22 +185,18 @@ def _task(features: NodeKernels, parents: sp.csr_matrix, seed: int) -> _Task:
     )
 
 
-def _find_itself(
-    group: torch.Tensor,
-    rest: torch.Tensor,
-    kernel: torch.Tensor,
-    ridge: torch.Tensor,
-    temperature: torch.Tensor,
-    gram: torch.Tensor,
-    overlap: torch.Tensor,
-) -> torch.Tensor:
-    """Cross-entropy of the first question with `group` left out; predictions enter through inner products only."""
+def _coefficients(group: torch.Tensor, rest: torch.Tensor, kernel: torch.Tensor, ridge: torch.Tensor) -> torch.Tensor:
+    """Of the predictions for `group`, left out: coefficients @ Y_rest, `[group, rest]`."""
     columns = kernel.index_select(1, rest)  # its gradient is cheaper than that of kernel[rows][:, rest]
     factor = torch.linalg.cholesky(columns.index_select(0, rest) + ridge * torch.eye(len(rest)))
-    coefficients = torch.cholesky_solve(columns.index_select(0, group).T, factor).T  # a prediction is coefficients @ Y_rest
-    lengths = ((coefficients @ gram[rest][:, rest]) * coefficients).sum(dim=1).clamp_min(1e-8).sqrt()
-    scores = overlap[group][:, rest] @ coefficients.T / lengths
-    return functional.cross_entropy(scores * temperature.exp(), torch.arange(len(group)))
+    return torch.cholesky_solve(columns.index_select(0, group).T, factor).T
+
+
+def _find_itself(group: torch.Tensor, rest: torch.Tensor, coefficients: torch.Tensor, backbone: _Backbone) -> torch.Tensor:
+    """Cross-entropy of the first question with `group` left out; predictions enter through inner products only."""
+    lengths = ((coefficients @ backbone.gram[rest][:, rest]) * coefficients).sum(dim=1).clamp_min(1e-8).sqrt()
+    scores = backbone.overlap[group][:, rest] @ coefficients.T / lengths
+    return functional.cross_entropy(scores * backbone.temperature.exp(), torch.arange(len(group)))
 
 
 def _find_hypernym(logits: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
@@ -170,21 +208,14 @@ def _find_hypernym(logits: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
     return -torch.logsumexp(mass, dim=1).mean()
 
 
-def _head(
-    task: _Task,
-    features: NodeKernels,
-    parents: sp.csr_matrix,
-    targets: torch.Tensor,
-    queries: torch.Tensor,
-    names: Sequence[str],
-    kernel: tuple[torch.Tensor, torch.Tensor, float],
-) -> tuple[float, float]:
+def _head(questions: Questions, backbone: _Backbone, kernel: tuple[torch.Tensor, torch.Tensor, float]) -> tuple[float, float]:
     """Return η and μ from both questions with the kernels fixed and hyponyms pooled as in eq. (2)."""
+    task = questions.task
     if not task.above.any():
         return 0.0, 0.0
     prepared = []
-    for g, (own, pooled) in enumerate(_pooled_predictions(task, features, parents, targets, names, kernel)):
-        query, cosine, has = queries[task.groups[g]], (own * pooled).sum(dim=1), (pooled != 0).any(dim=1)
+    for g, (own, pooled) in enumerate(_pooled_predictions(questions, backbone.targets, kernel)):
+        query, cosine, has = backbone.queries[task.groups[g]], (own * pooled).sum(dim=1), (pooled != 0).any(dim=1)
         prepared.append((query @ own[:, :-1].T, query @ pooled[:, :-1].T, cosine, has, task.groups[g]))
     # η, then μ = sigmoid of the second value (½ at the start), then the log temperatures
     head = torch.tensor([0.0, 0.0, 3.0, 3.0], requires_grad=True)
@@ -208,26 +239,20 @@ def _head(
 
 
 def _pooled_predictions(
-    task: _Task,
-    features: NodeKernels,
-    parents: sp.csr_matrix,
-    targets: torch.Tensor,
-    names: Sequence[str],
-    kernel: tuple[torch.Tensor, torch.Tensor, float],
+    questions: Questions, targets: torch.Tensor, kernel: tuple[torch.Tensor, torch.Tensor, float]
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Per left-out group: unit predictions of the task's rows and of their hyponyms' mean, `[rows, dim]` each."""
     log_weights, log_scales, ridge = kernel
-    hyponyms = sp.csr_matrix(parents.T)[task.rows]
-    rows = np.unique(np.concatenate([task.rows, hyponyms.indices]))
-    members = (hyponyms[:, rows] != 0).astype(np.float32)
+    task, names, rows, seen = questions.task, questions.names, questions.rows, questions.features.seen
+    members = (questions.hyponyms[:, rows] != 0).astype(np.float32)
     at_rows = torch.from_numpy(np.searchsorted(rows, task.rows))
-    among_seen = combine(features.similarities(features.seen), names, log_weights, log_scales)
-    to_seen = combine(features.similarities(rows), names, log_weights, log_scales)
+    among_seen = combine(questions.among_seen, names, log_weights, log_scales)
+    to_seen = combine(questions.to_seen, names, log_weights, log_scales)
     found = []
     for rest in task.rest:
         system = among_seen.index_select(0, rest).index_select(1, rest) + ridge * torch.eye(len(rest))
         predicted = functional.normalize(to_seen.index_select(1, rest) @ torch.linalg.solve(system, targets[rest]))
-        _, at_row, at_rest = np.intersect1d(rows, features.seen[rest.numpy()], return_indices=True)
+        _, at_row, at_rest = np.intersect1d(rows, seen[rest.numpy()], return_indices=True)
         below = predicted.clone()
         below[torch.from_numpy(at_row)] = targets[rest[torch.from_numpy(at_rest)]]
         found.append((predicted[at_rows], functional.normalize(torch.from_numpy(np.asarray(members @ below.numpy())))))

@@ -78,6 +78,18 @@ def directed(graph: KnowledgeGraph, relation: str = "hypernym") -> View:
     return View(graph.ids, (matrix,), f"directed({relation})", graph.digest)
 
 
+def stated(graph: KnowledgeGraph, relations: Sequence[str]) -> sparse.csr_matrix:
+    """Return the edges of some relations as they are stated, row = subject: one stated several times has its largest weight.
+
+    Raises
+    ------
+    UnknownNameError : the graph has no such relation.
+    """
+    edges = [graph.edges_of(name) for name in _names(graph, relations)]
+    subject, obj, weight = (np.concatenate([e[k] for e in edges]) for k in range(3))
+    return _largest(subject, obj, weight, len(graph.ids))
+
+
 def typed(graph: KnowledgeGraph, relations: Sequence[str] | None = None) -> View:
     """Return two 0/1 matrices per relation, one as it is stated and one of its inverse, in the order of `relations`.
 

@@ -73,6 +73,15 @@ class TestGraphGP(EncoderCase):
     settings = GP
 
 
+class TestEnsemble(EncoderCase):
+    name = "ensemble"
+    settings: ClassVar = {
+        "members": [{"name": "graph_gp", "settings": GP}, {"name": "sgcn", "settings": SMALL}],
+        "groups": 3,
+        "rounds": 1,
+    }
+
+
 class TestNearestText(EncoderCase):
     name = "nearest_text"
 

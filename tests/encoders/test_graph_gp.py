@@ -10,10 +10,12 @@ import scipy.sparse as sp
 import torch
 
 from kgzsl.encoders.graph_gp import GraphGP, mix_hyponyms
-from kgzsl.encoders.kernels import ANCESTOR_DECAY, KERNELS, LAPLACIAN_EPSILON, NodeKernels, combine
+from kgzsl.encoders.kernels import ANCESTOR_DECAY, KERNELS, NodeKernels, combine
+from kgzsl.encoders.laplacian import LAPLACIAN_EPSILON
 from kgzsl.encoders.leave_out import _find_hypernym
-from kgzsl.errors import InvalidInputError
+from kgzsl.errors import IncompatibleError, InvalidInputError
 from kgzsl.ids import positions
+from kgzsl.matrices import ClassifierWeights
 
 MIXTURE = tuple(k for k in KERNELS if k != "descriptions")
 
@@ -169,3 +171,81 @@ def test_too_few_seen_classes_are_refused(world, halves):
     encoder = GraphGP()
     with pytest.raises(InvalidInputError, match="at least 10"):
         encoder.fit(encoder.view(world.graph), world.vectors, world.weights.select(halves[0][:9]))
+
+
+def test_several_backbones_equal_fits_of_their_own(world, halves, pieces):
+    """Bit for bit; the second backbone here is the first with its weights' columns cut."""
+    view, _, _ = pieces
+    first = world.weights.select(halves[0])
+    second = ClassifierWeights(first.ids, np.hstack([first.matrix[:, 300:900], first.matrix[:, -1:]]), first.meta)
+    encoder = GraphGP(steps=4)
+    for together, targets in zip(encoder.fit_many(view, world.vectors, [first, second]), (first, second), strict=True):
+        alone = GraphGP(steps=4).fit(view, world.vectors, targets)
+        assert together.settings() == alone.settings()
+        for name, value in alone.state().items():
+            np.testing.assert_array_equal(together.state()[name], value, err_msg=name)
+
+
+def test_one_mixture_of_several_backbones_lies_between_theirs(world, halves, pieces):
+    view, _, _ = pieces
+    first = world.weights.select(halves[0])
+    second = ClassifierWeights(first.ids, np.hstack([first.matrix[:, 300:340], first.matrix[:, -1:]]), first.meta)
+    one, other = GraphGP(steps=8).fit_many(view, world.vectors, [first, second], joint=True)
+    np.testing.assert_array_equal(one.hyperparameters.log_weights, other.hyperparameters.log_weights)
+    same, _ = GraphGP(steps=8).fit_many(view, world.vectors, [first, first], joint=True)
+    alone = GraphGP(steps=8).fit(view, world.vectors, first)
+    torch.testing.assert_close(same.hyperparameters.log_weights, alone.hyperparameters.log_weights, atol=1e-4, rtol=1e-4)
+    assert not torch.equal(one.hyperparameters.log_weights, alone.hyperparameters.log_weights)
+
+
+def test_backbones_of_other_classes_are_refused(world, halves, pieces):
+    view, _, _ = pieces
+    some = [world.weights.select(halves[0]), world.weights.select(halves[0][1:])]
+    for targets in (some, []):
+        with pytest.raises(IncompatibleError, match="same seen classes"):
+            GraphGP().fit_many(view, world.vectors, targets)
+
+
+def test_landmarks_of_all_classes_are_exact_and_fewer_come_near(world, halves, pieces):
+    view, _, _ = pieces
+    targets, count = world.weights.select(halves[0]), len(halves[0])
+
+    def rows(landmarks: int | None) -> np.ndarray:
+        encoder = GraphGP(steps=0, landmarks=landmarks).fit(view, world.vectors, targets)
+        return _unit(encoder.encode(view, world.vectors, halves[1]).matrix)
+
+    exact = rows(None)
+    np.testing.assert_array_equal(rows(count), exact)
+    near, far = ((rows(k) * exact).sum(axis=1).mean() for k in (count * 2 // 3, count // 4))
+    assert near > far > 0.5
+    true = _unit(world.weights.rows(halves[1]))
+    assert (rows(count // 4) * true).sum(axis=1).mean() > (true @ true.T).mean() + 0.05
+
+
+def test_landmarks_are_the_subset_of_regressors(world, halves, pieces, tmp_path):
+    """Written out; saved and loaded too."""
+    from kgzsl.encoders import load_encoder
+
+    view, _, _ = pieces
+    encoder = GraphGP(steps=2, landmarks=40).fit(view, world.vectors, world.weights.select(halves[0]))
+    h, weights = encoder.hyperparameters, _unit(world.weights.rows(halves[0]).astype(np.float64))
+    place = positions(encoder._landmarks, view.ids, "graph")
+    features = NodeKernels(view.adjacency[0], {"text": world.vectors.matrix}, place, MIXTURE)
+
+    def kernel(ids: tuple[str, ...]) -> np.ndarray:
+        s = {k: v.double() for k, v in features.similarities(positions(ids, view.ids, "graph")).items()}
+        return combine(s, MIXTURE, h.log_weights.double(), h.log_scales.double()).numpy()
+
+    across = kernel(halves[0]).T
+    alpha = np.linalg.solve(across @ across.T + h.ridge * kernel(encoder._landmarks), across @ weights)
+    leaves = [i for i in halves[1] if view.adjacency[0][:, view.ids.index(i)].nnz == 0]
+    found = encoder.encode(view, world.vectors, leaves).matrix
+    np.testing.assert_allclose(_unit(found), _unit(kernel(tuple(leaves)) @ alpha), atol=1e-3)
+    again = load_encoder(encoder.save(tmp_path / "encoder"))
+    np.testing.assert_array_equal(again.encode(view, world.vectors, leaves).matrix, found)
+    assert again.influence(view, world.vectors, leaves[:2]).shape == (2, len(halves[0]))
+
+
+def test_landmarks_are_enough_to_learn_from():
+    with pytest.raises(InvalidInputError, match="landmarks"):
+        GraphGP(landmarks=3)
