@@ -37,9 +37,17 @@ def seeded(generator: torch.Generator) -> Iterator[None]:
         yield
 
 
+def take(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Return `rows[index]`, `[*index.shape, dim]`, with a gradient that repeats bit for bit on the CPU.
+
+    That of plain indexing adds up in the order in which threads arrive.
+    """
+    return functional.embedding(index, rows)
+
+
 def assemble(blocks: Sequence[Block], parts: Sequence[torch.Tensor]) -> torch.Tensor:
     """Return the blocks' rows `[rows of the block, dim]` in the order of the layer's output rows, `[rows out, dim]`."""
-    return torch.cat(list(parts))[torch.argsort(torch.cat([block.rows for block in blocks]))]
+    return take(torch.cat(list(parts)), torch.argsort(torch.cat([block.rows for block in blocks])))
 
 
 class AggregatorNetwork(nn.Module):

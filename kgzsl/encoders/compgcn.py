@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from kgzsl.encoders.aggregation import AggregatorNetwork, TypedEncoder
+from kgzsl.encoders.aggregation import AggregatorNetwork, TypedEncoder, take
 from kgzsl.encoders.neighbourhoods import Neighbourhood, Neighbourhoods
 from kgzsl.errors import InvalidInputError
 
@@ -56,13 +56,13 @@ class CompositionAggregator(nn.Module):
 
         The last layer returns z as it is.
         """
-        messages = compose(self.composition, features[hood.source], relations[hood.relation])
+        messages = compose(self.composition, take(features, hood.source), take(relations, hood.relation))
         rows = len(hood.own)
         place = hood.target + rows * (hood.relation % 2)  # relations stand at even places, their inverses at odd ones
         total = features.new_zeros(2 * rows, features.shape[1]).index_add(0, place, messages)
         count = features.new_zeros(2 * rows).index_add(0, place, torch.ones_like(place, dtype=features.dtype))
         stated, inverse = (total / count.clamp(min=1)[:, None]).split(rows)
-        itself = compose(self.composition, features[hood.own], self.loop)
+        itself = compose(self.composition, take(features, hood.own), self.loop)
         parts = [part @ matrix for part, matrix in zip((stated, inverse, itself), self.directions, strict=True)]
         return (parts[0] + parts[1] + parts[2]) / 3 + self.bias, relations if self.relations is None else relations @ self.relations
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from kgzsl.encoders.aggregation import AggregatorEncoder
+from kgzsl.encoders.aggregation import AggregatorEncoder, take
 from kgzsl.encoders.neighbourhoods import Neighbourhood
 from kgzsl.errors import require
 
@@ -26,7 +26,7 @@ class AttentionAggregator(nn.Module):
 
     def forward(self, features: torch.Tensor, hood: Neighbourhood) -> torch.Tensor:
         """Map `[rows in, inputs]` to `[rows out, outputs]`."""
-        return self.convolution((features, features[hood.own]), hood.edge_index(with_self=True))
+        return self.convolution((features, take(features, hood.own)), hood.edge_index(with_self=True))
 
 
 class GAT(AggregatorEncoder):

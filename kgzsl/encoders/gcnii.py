@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from kgzsl.devices import resolve_device
-from kgzsl.encoders.aggregation import AggregatorEncoder, AggregatorNetwork
+from kgzsl.encoders.aggregation import AggregatorEncoder, AggregatorNetwork, take
 from kgzsl.encoders.neighbourhoods import Neighbourhood, Neighbourhoods, neighbourhoods
 from kgzsl.encoders.sparse import propagate
 from kgzsl.errors import InvalidInputError
@@ -51,7 +51,7 @@ class ResidualNetwork(AggregatorNetwork):
         initial = functional.relu(self.first(functional.dropout(features, self.dropout, self.training)))
         features = initial
         for layer, hood in zip(self.layers, field.layers, strict=True):
-            initial = initial[hood.own]
+            initial = take(initial, hood.own)
             features = functional.relu(layer(functional.dropout(features, self.dropout, self.training), initial, hood))
         return functional.normalize(self.last(functional.dropout(features, self.dropout, self.training)))
 

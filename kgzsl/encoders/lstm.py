@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from kgzsl.encoders.aggregation import AggregatorEncoder, assemble
+from kgzsl.encoders.aggregation import AggregatorEncoder, assemble, take
 from kgzsl.encoders.neighbourhoods import Block, Neighbourhood
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class LSTMAggregator(nn.Module):
 
     def _last(self, features: torch.Tensor, block: Block) -> torch.Tensor:
         """Return the hidden state after each row's last neighbour, `[rows, inputs]`; padding comes after it and is never read."""
-        states, _ = self.lstm(features[self.shuffled(block)])
+        states, _ = self.lstm(take(features, self.shuffled(block)))
         last = block.mask.sum(dim=1) - 1
         return states.gather(1, last[:, None, None].expand(-1, 1, states.shape[2])).squeeze(1)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from kgzsl.encoders.aggregation import TypedEncoder
+from kgzsl.encoders.aggregation import TypedEncoder, take
 from kgzsl.encoders.neighbourhoods import Neighbourhood
 from kgzsl.errors import InvalidInputError, require
 
@@ -31,7 +31,7 @@ class RelationalAggregator(nn.Module):
 
     def forward(self, features: torch.Tensor, hood: Neighbourhood) -> torch.Tensor:
         """Map `[rows in, inputs]` to `[rows out, outputs]`."""
-        return self.convolution((features, features[hood.own]), hood.edge_index(with_self=False), hood.relation)
+        return self.convolution((features, take(features, hood.own)), hood.edge_index(with_self=False), hood.relation)
 
 
 class RGCN(TypedEncoder):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from kgzsl.encoders.aggregation import AggregatorEncoder, assemble
+from kgzsl.encoders.aggregation import AggregatorEncoder, assemble, take
 from kgzsl.encoders.neighbourhoods import Block, Neighbourhood
 from kgzsl.errors import InvalidInputError
 
@@ -68,11 +68,11 @@ class TransformerAggregator(nn.Module):
 
     def _pooled(self, nodes: torch.Tensor, projected: torch.Tensor, block: Block) -> torch.Tensor:
         """Return a_v of the block's rows, `[rows, inputs]`, from f `[rows in, inputs]` and (q, k, v) `[rows in, 3 · projection]`."""
-        query, key, value = projected[block.index].split(self.width, dim=2)
+        query, key, value = take(projected, block.index).split(self.width, dim=2)
         attended = functional.scaled_dot_product_attention(
             query, key, value, attn_mask=block.mask[:, None, :], dropout_p=self.dropout if self.training else 0.0, scale=self.scale
         )
-        places = self.norm_pairs(nodes[block.index] + self._drop(self.back(attended)))
+        places = self.norm_pairs(take(nodes, block.index) + self._drop(self.back(attended)))
         mask = block.mask[:, :, None]
         if self.pool == "max":
             return places.masked_fill(~mask, -torch.inf).amax(dim=1)

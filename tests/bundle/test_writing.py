@@ -104,10 +104,10 @@ def test_two_processes_share_one_graph(tmp_path, world, monkeypatch):
     recipe = str(Path(kgzsl.testing.__file__).parent / "recipes" / "carnivores.yaml")
     workspace, original = Workspace(tmp_path), compile_module._compile
 
-    def slow(checked):
+    def slow(checked, engine):
         monkeypatch.setattr(compile_module, "_compile", original)
         Workspace(tmp_path).graph(recipe)
-        return original(checked)
+        return original(checked, engine)
 
     monkeypatch.setattr(compile_module, "_compile", slow)
     assert workspace.graph(recipe).digest == world.graph.digest
