@@ -179,11 +179,13 @@ def semantics_of(result: Mapping[str, Any]) -> str:
 
 
 def _label(cell: Mapping[str, Any]) -> str:
-    """The method's name, with its kernels when only some are used, and with descriptions where it had them."""
-    kernels = cell["method"].get("settings", {}).get("kernels")
+    """The method's name, with its kernels when only some are used, those beside the usual ones, and descriptions where it had them."""
+    settings = cell["method"].get("settings", {})
+    kernels = settings.get("kernels")
     name: str = cell["method"]["name"]
     name = f"{name} ({', '.join(kernels)} only)" if kernels else name
-    return f"{name} + descriptions" if cell.get("descriptions") else name
+    more = [*settings.get("also", ()), *(["descriptions"] if cell.get("descriptions") else [])]
+    return " + ".join([name, *more])
 
 
 def markdown(rows: Sequence[Row], table: str) -> str:
