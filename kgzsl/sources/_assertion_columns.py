@@ -21,7 +21,8 @@ from kgzsl.sources._lines import first_bad
 
 #: Spaces beyond ASCII, which an id cannot have; ConceptNet itself writes `_` for the spaces it knows.
 _SPACES = r"[\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]"
-_ROWS, _DISTINCT = 500_000, 4_000_000
+#: Lines that are numbered at once, and distinct strings that are held before the parts are joined: joining costs more time than memory.
+_ROWS, _DISTINCT = 500_000, 12_000_000
 _REMEDY = "the file must be the assertions dump as published; get it again"
 
 
@@ -138,6 +139,7 @@ class _Columns:
 
 
 def collect(engine: Engine, path: Path, wanted: Filter) -> Found:
+    """Read the file in one pass on the engine; a line that is wrong raises SourceError, which names it."""
     fates = np.zeros(WRONG + 1, dtype=np.int64)
     columns = _Columns(wanted.texts)
     for batch in batches(engine, assertions(engine, path, wanted)):

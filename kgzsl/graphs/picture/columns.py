@@ -27,6 +27,7 @@ class _Column:
 
 
 def draw_columns(scene: Scene, words: Words, chosen: Neighbourhood, bottom: float) -> None:
+    """Draw what is below the class as columns under it, from the height `bottom` down."""
     if not chosen.below:
         return
     columns = _gather(words, chosen)
