@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -127,7 +128,8 @@ class ConceptNet(Reader):
         SourceError : not the dump, or one that is cut, damaged or edited: columns, UTF-8, JSON or a weight that is not a
             positive number; the line is named.
         """
-        found, digest = self._found(path, engine or open_engine())
+        with nullcontext(engine) if engine else open_engine() as opened:  # one of our own lets go of the file at the end
+            found, digest = self._found(path, opened)
         ids, edges, dropped = found.ids, found.edges, found.dropped
         classes = self._classes(path, ids)
         labels = _labels(ids)
