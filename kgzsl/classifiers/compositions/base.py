@@ -52,7 +52,9 @@ class CompositionClassifier(ABC):
     source: ClassVar[str]
 
     @abstractmethod
-    def fit(self, train: PairFeatures, space: CompositionSpace, knowledge: Knowledge | None, validation: PairFeatures | None = None) -> Self:
+    def fit(
+        self, train: PairFeatures, space: CompositionSpace, knowledge: Knowledge | None, validation: PairFeatures | None = None
+    ) -> Self:
         """Learn from the features of seen pairs.
 
         Parameters
