@@ -15,7 +15,7 @@ import yaml
 from kgzsl.datasets import FEATURE_SETS
 from kgzsl.errors import ArtifactError, InvalidInputError, MissingDataError, UnknownNameError
 from kgzsl.experiments.cell import CELLS, cell_of, load_cell, shipped_cells
-from kgzsl.experiments.leaderboard import COLUMNS, collect, markdown, published_markdown, rows_of, update_document
+from kgzsl.experiments.leaderboard import COLUMNS, collect, markdown, published_markdown, rows_of, tables, update_document
 from kgzsl.experiments.results import check, read_result, summarise, write_result
 from kgzsl.experiments.runner import check_cell
 from kgzsl.features import BACKBONES
