@@ -128,7 +128,7 @@ def tables(results: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, 
         for result in results:
             if result["task"] in FURTHER.get(kind, (kind,)) and (kind not in FURTHER or _has(result, kind)):
                 group = _group(result, results)
-                name = f"{kind} {group}" if kind in FURTHER or group != result["task"] else kind
+                name = f"{kind} {group}" if kind in FURTHER or kind == "feature-zsl" else group
                 found.setdefault(name, []).append(result)
     return found
 
