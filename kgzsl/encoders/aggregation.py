@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn import functional
 
 from kgzsl.devices import resolve_device
-from kgzsl.encoders.neighbourhoods import Block, Neighbourhoods, neighbourhoods
+from kgzsl.encoders.dropout import dropout_in_training
+from kgzsl.encoders.neighbourhoods import Block, Neighbourhood, Neighbourhoods, neighbourhoods
 from kgzsl.encoders.regression import WeightRegressionEncoder
 from kgzsl.errors import IncompatibleError, InvalidInputError
 from kgzsl.ids import positions
@@ -37,12 +38,28 @@ def seeded(generator: torch.Generator) -> Iterator[None]:
         yield
 
 
+class _Take(torch.autograd.Function):
+    """Rows of a half-precision matrix, their gradients added up in float32."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(index)
+        ctx.rows = len(rows)
+        return functional.embedding(index, rows)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (index,) = ctx.saved_tensors
+        summed = torch.ops.aten.embedding_dense_backward(gradients[0].float(), index, ctx.rows, -1, False)
+        return summed.to(gradients[0].dtype), None
+
+
 def take(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Return `rows[index]`, `[*index.shape, dim]`, with a gradient that repeats bit for bit on the CPU.
 
     That of plain indexing adds up in the order in which threads arrive.
     """
-    return functional.embedding(index, rows)
+    return functional.embedding(index, rows) if rows.dtype == torch.float32 else _Take.apply(rows, index)
 
 
 def assemble(blocks: Sequence[Block], parts: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -84,12 +101,22 @@ class AggregatorNetwork(nn.Module):
 
     def propagate(self, features: torch.Tensor, field: Neighbourhoods) -> torch.Tensor:
         """Run the layers, first to last."""
+        carried = self.begin()
         for i, (layer, hood) in enumerate(zip(self.layers, field.layers, strict=True)):
-            features = layer(functional.dropout(features, self.dropout, self.training), hood)
+            features = dropout_in_training(features, self.dropout, self.training)
+            features, carried = self.step(layer, features, carried, hood)
             if i < len(self.layers) - 1:
                 features = functional.leaky_relu(features, self.slope)
-            features = functional.normalize(features)
+            features = functional.normalize(features.float())
         return features
+
+    def begin(self) -> Any:
+        """Return what the first layer is handed beside the features (edge types in CompGCN)."""
+        return None
+
+    def step(self, layer: nn.Module, features: torch.Tensor, carried: Any, hood: Neighbourhood) -> tuple[torch.Tensor, Any]:
+        """Run one layer; return its rows and what the next layer is handed beside them."""
+        return layer(features, hood), carried
 
 
 class AggregatorEncoder(WeightRegressionEncoder):

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from kgzsl.artifacts import MANIFEST, atomic_directory, check_target, read_manifest, write_manifest
+from kgzsl.encoders.parallel import rank, together
 from kgzsl.errors import ArtifactError, IncompatibleError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ class Checkpoint:
         tensors |= {f"best/{name}": value for name, value in best.items()}
         for number, moments in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser/{number}/{name}": value for name, value in moments.items()}
-        tensors["generator"] = self.generator.get_state()
+        tensors["generator"] = together(self.generator.get_state())
+        if rank():
+            return  # the first process writes for all
         with atomic_directory(self.path, overwrite=True) as folder:
             save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, folder / "training.safetensors")
             write_manifest(folder, "checkpoint", {"identity": dict(self.identity), "progress": progress})
@@ -95,7 +98,7 @@ class Checkpoint:
                 number, _, moment = name.partition("/")
                 moments.setdefault(int(number), {})[moment] = value
             optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
-            self.generator.set_state(tensors["generator"])
+            self.generator.set_state(tensors["generator"][rank()].clone())
         except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
             raise ArtifactError("a checkpoint holds the state of its training", received=f"{self.path}: {str(error)[:300]}") from error
         device = self.generator.device

@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from kgzsl.encoders.aggregation import AggregatorNetwork, TypedEncoder, take
-from kgzsl.encoders.neighbourhoods import Neighbourhood, Neighbourhoods
+from kgzsl.encoders.neighbourhoods import Neighbourhood
 from kgzsl.errors import InvalidInputError
 
 
@@ -56,6 +55,7 @@ class CompositionAggregator(nn.Module):
 
         The last layer returns z as it is.
         """
+        relations = relations.float()
         messages = compose(self.composition, take(features, hood.source), take(relations, hood.relation))
         rows = len(hood.own)
         place = hood.target + rows * (hood.relation % 2)  # relations stand at even places, their inverses at odd ones
@@ -64,7 +64,8 @@ class CompositionAggregator(nn.Module):
         stated, inverse = (total / count.clamp(min=1)[:, None]).split(rows)
         itself = compose(self.composition, take(features, hood.own), self.loop)
         parts = [part @ matrix for part, matrix in zip((stated, inverse, itself), self.directions, strict=True)]
-        return (parts[0] + parts[1] + parts[2]) / 3 + self.bias, relations if self.relations is None else relations @ self.relations
+        mixed = (parts[0].float() + parts[1] + parts[2]) / 3 + self.bias
+        return mixed, relations if self.relations is None else relations @ self.relations
 
 
 class RelationVectors(nn.Module):
@@ -92,14 +93,13 @@ class CompositionNetwork(AggregatorNetwork):
         super().__init__(layers, shape, dropout=dropout, slope=slope)
         self.first = first
 
-    def propagate(self, features: torch.Tensor, field: Neighbourhoods) -> torch.Tensor:
-        relations = self.first()
-        for i, (layer, hood) in enumerate(zip(self.layers, field.layers, strict=True)):
-            features, relations = layer(functional.dropout(features, self.dropout, self.training), relations, hood)
-            if i < len(self.layers) - 1:
-                features = functional.leaky_relu(features, self.slope)
-            features = functional.normalize(features)
-        return features
+    def begin(self) -> torch.Tensor:
+        return self.first()
+
+    def step(
+        self, layer: nn.Module, features: torch.Tensor, carried: torch.Tensor, hood: Neighbourhood
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return layer(features, carried, hood)
 
 
 class CompGCN(TypedEncoder):

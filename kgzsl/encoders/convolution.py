@@ -8,19 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from kgzsl.encoders.dropout import dropout
 from kgzsl.encoders.receptive import ReceptiveField
 from kgzsl.encoders.sparse import SparseOperator, propagate
-
-
-def dropout(inputs: torch.Tensor, p: float, generator: torch.Generator | None) -> torch.Tensor:
-    """Zero each value with probability `p` and scale the rest by 1 / (1 − p); no generator means no dropout.
-
-    Drawn from the given generator, so that one seed decides every mask.
-    """
-    if generator is None or p == 0.0:
-        return inputs
-    keep = torch.empty_like(inputs).bernoulli_(1.0 - p, generator=generator)
-    return inputs * keep.mul_(1.0 / (1.0 - p))
 
 
 class GraphConvolution(nn.Module):
@@ -125,4 +115,4 @@ class GraphNetwork(nn.Module):
         """Map input rows `[field inputs, dim]` to `[field outputs, out]`; dropout only when a generator is given."""
         for layer, operator in zip(self.convolutions(), field.operators, strict=True):
             features = layer(features, operator, generator)
-        return functional.normalize(features)
+        return functional.normalize(features.float())

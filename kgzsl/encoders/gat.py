@@ -19,6 +19,7 @@ class AttentionAggregator(nn.Module):
         super().__init__()
         layers: Any = require("torch_geometric.nn", "graphs")
         self.convolution = layers.GATConv(inputs, outputs, negative_slope=slope, dropout=dropout, add_self_loops=False)
+        self.convolution.lin.register_forward_hook(lambda layer, given, projected: projected.float())  # neighbours add up in float32
 
     def reset_parameters(self) -> None:
         """Draw W and a by Glorot's uniform rule and zero b."""

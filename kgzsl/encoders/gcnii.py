@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from kgzsl.devices import resolve_device
 from kgzsl.encoders.aggregation import AggregatorEncoder, AggregatorNetwork, take
+from kgzsl.encoders.dropout import dropout_in_training
 from kgzsl.encoders.neighbourhoods import Neighbourhood, Neighbourhoods, neighbourhoods
 from kgzsl.encoders.sparse import propagate
 from kgzsl.errors import InvalidInputError
@@ -36,8 +37,8 @@ class ResidualConvolution(nn.Module):
 
     def forward(self, features: torch.Tensor, initial: torch.Tensor, hood: Neighbourhood) -> torch.Tensor:
         """Map h `[rows in, width]` and h⁰ `[rows out, width]` to `[rows out, width]`."""
-        mixed = torch.lerp(propagate(hood.weighted, features), initial, self.alpha)
-        return torch.lerp(mixed, mixed @ self.weight, self.beta)
+        mixed = torch.lerp(propagate(hood.weighted, features), initial.float(), self.alpha)
+        return torch.lerp(mixed, (mixed @ self.weight).float(), self.beta)
 
 
 class ResidualNetwork(AggregatorNetwork):
@@ -48,12 +49,12 @@ class ResidualNetwork(AggregatorNetwork):
         self.first, self.last = nn.Linear(shape[0], width), nn.Linear(width, shape[1])
 
     def propagate(self, features: torch.Tensor, field: Neighbourhoods) -> torch.Tensor:
-        initial = functional.relu(self.first(functional.dropout(features, self.dropout, self.training)))
+        initial = functional.relu(self.first(dropout_in_training(features, self.dropout, self.training)))
         features = initial
         for layer, hood in zip(self.layers, field.layers, strict=True):
             initial = take(initial, hood.own)
-            features = functional.relu(layer(functional.dropout(features, self.dropout, self.training), initial, hood))
-        return functional.normalize(self.last(functional.dropout(features, self.dropout, self.training)))
+            features = functional.relu(layer(dropout_in_training(features, self.dropout, self.training), initial, hood))
+        return functional.normalize(self.last(dropout_in_training(features, self.dropout, self.training)).float())
 
 
 class GCNII(AggregatorEncoder):

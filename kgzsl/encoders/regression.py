@@ -15,6 +15,8 @@ from kgzsl.devices import resolve_device
 from kgzsl.encoders.base import Encoder, check_same_nodes, unit_rows
 from kgzsl.encoders.checkpoint import Checkpoint, data_digest
 from kgzsl.encoders.memory import MemoryEstimate, estimate
+from kgzsl.encoders.parallel import identity, join, processes, rank, share
+from kgzsl.encoders.precision import check_precision, mixed
 from kgzsl.encoders.training import History, Schedule, train
 from kgzsl.errors import InvalidInputError
 from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Vectors
@@ -35,6 +37,10 @@ def split_validation(count: int, share: float, seed: int) -> tuple[np.ndarray, n
     order = np.random.default_rng(seed).permutation(count)
     held = round(count * share)
     return np.sort(order[held:]), np.sort(order[:held])
+
+
+#: Between the seeds of the dropout of two processes.
+_BETWEEN_PROCESSES = 1_000_003
 
 
 class Field(Protocol):
@@ -64,6 +70,8 @@ class WeightRegressionEncoder(Encoder):
     epochs, learning_rate, weight_decay, patience : see `Schedule`.
     validation : share of the seen classes held out to choose the epoch (950/50 in ZSL-KG is 0.05).
     seed : decides initial weights, dropout and the validation split.
+    precision : `bfloat16` takes the dense products of training steps in it (much faster where the processor has them: GPUs, x86 with
+        AVX512-BF16 or AMX); parameters, sums over neighbours, validation and `encode` stay in float32.
     device : `auto`, `cpu`, `cuda`, `mps`.
     """
 
@@ -79,9 +87,11 @@ class WeightRegressionEncoder(Encoder):
         patience: int = 200,
         validation: float = 0.05,
         seed: int = 0,
+        precision: str = "float32",
         device: str | torch.device = "auto",
     ) -> None:
         self.hidden = list(hidden)
+        self.precision = check_precision(precision)
         self.schedule = Schedule(epochs, learning_rate, weight_decay, patience)
         self.validation, self.seed, self.device = validation, seed, device
         self.network: nn.Module | None = None
@@ -97,6 +107,7 @@ class WeightRegressionEncoder(Encoder):
             "patience": s.patience,
             "validation": self.validation,
             "seed": self.seed,
+            "precision": self.precision,
         }
 
     @abstractmethod
@@ -142,11 +153,12 @@ class WeightRegressionEncoder(Encoder):
         """
         check_same_nodes(view, vectors)
         device = resolve_device(self.device)
+        join(device)
         goal = torch.from_numpy(unit_rows(targets.matrix).astype(np.float32)).to(device)
         with torch.random.fork_rng(devices=[]):  # layers of libraries draw when they are made, only to be drawn again by `reset`
             self.network = self.build(*self.shape(view, vectors, targets)).to(device)
         cast("Network", self.network).reset(torch.Generator(device).manual_seed(self.seed))
-        masks = torch.Generator(device).manual_seed(self.seed + 1)
+        masks = torch.Generator(device).manual_seed(self.seed + 1 + _BETWEEN_PROCESSES * rank())
         learn, held = split_validation(len(targets), self.validation, self.seed)
 
         def loss_on(rows: np.ndarray, generator: torch.Generator | None) -> Any:
@@ -154,15 +166,25 @@ class WeightRegressionEncoder(Encoder):
             features, wanted = self.inputs(vectors, field), goal[torch.from_numpy(rows).to(device)]
             network = self.network
             assert network is not None
-            return lambda: half_mean_squared_error(network(features, field, generator), wanted)
+
+            def loss() -> torch.Tensor:
+                with mixed(self.precision if generator is not None else "float32", device):
+                    predicted = network(features, field, generator)
+                return half_mean_squared_error(predicted, wanted)
+
+            return loss
 
         kept = None
         if checkpoint is not None:
             decides = {k: v for k, v in self.settings().items() if k not in ("epochs", "patience")}
             data = {"graph": view.graph_digest, "view": view.name, "data": data_digest(vectors, targets)}
-            kept = Checkpoint(checkpoint, {"encoder": self.name, "device": device.type, **decides, **data}, masks, every)
+            kept = Checkpoint(checkpoint, {"encoder": self.name, "device": device.type, **decides, **data, **identity()}, masks, every)
         validation = loss_on(held, None) if len(held) else None
-        self.history = train(self.network, loss_on(learn, masks), validation, self.schedule, f"{self.name}: training", kept)
+        mine = share(learn)
+        if not len(mine):
+            raise InvalidInputError("every process has seen classes to learn from", received=f"{len(learn)} for {processes()} processes")
+        part, weight = loss_on(mine, masks), len(mine) / len(learn)
+        self.history = train(self.network, lambda: weight * part(), validation, self.schedule, f"{self.name}: training", kept)
         return self
 
     def memory(self, view: View, vectors: Vectors, targets: ClassifierWeights) -> MemoryEstimate:

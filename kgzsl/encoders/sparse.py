@@ -11,6 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from kgzsl.encoders.precision import exact
+
 
 @dataclass(frozen=True)
 class SparseOperator:
@@ -70,5 +72,6 @@ class _Propagate(torch.autograd.Function):
 
 
 def propagate(operator: SparseOperator, dense: torch.Tensor) -> torch.Tensor:
-    """Return `operator @ dense`, `[rows, dim]`, differentiable in `dense` `[columns, dim]`."""
-    return _Propagate.apply(dense, operator)
+    """Return `operator @ dense`, float32 `[rows, dim]`, differentiable in `dense` `[columns, dim]`."""
+    with exact(dense.device):
+        return _Propagate.apply(dense.float(), operator)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from kgzsl.encoders.checkpoint import Checkpoint
+from kgzsl.encoders.parallel import add_gradients
 from kgzsl.errors import ArtifactError, DivergedError, InvalidInputError
 from kgzsl.progress import track
 
@@ -95,14 +96,14 @@ def train(
             break
         optimiser.zero_grad(set_to_none=True)
         loss = train_loss()
-        value = float(loss.detach())
+        loss.backward()
+        value = float(add_gradients(module, loss))
         if not math.isfinite(value):
             module.load_state_dict(best_state)
             raise DivergedError(
                 "the training loss must stay finite", received=f"{value} at epoch {epoch}", remedy="lower the learning rate"
             )
         history.train.append(value)
-        loss.backward()
         optimiser.step()
         if validation_loss is not None and epoch % schedule.evaluate_every == 0:
             with torch.no_grad():

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from kgzsl.encoders.aggregation import AggregatorEncoder, assemble, take
+from kgzsl.encoders.dropout import dropout_in_training
 from kgzsl.encoders.neighbourhoods import Block, Neighbourhood
 from kgzsl.errors import InvalidInputError
 
@@ -79,7 +80,7 @@ class TransformerAggregator(nn.Module):
         return (places * mask).sum(dim=1) / mask.sum(dim=1)
 
     def _drop(self, values: torch.Tensor, p: float | None = None) -> torch.Tensor:
-        return functional.dropout(values, self.residual_dropout if p is None else p, self.training)
+        return dropout_in_training(values, self.residual_dropout if p is None else p, self.training)
 
 
 class TrGCN(AggregatorEncoder):

@@ -36,7 +36,6 @@ def bias_sweep(
     seen, unseen : accuracies `[points]` for γ at and just above each point.
     """
     points = np.unique(np.concatenate([margin_seen, margin_unseen]))
-    points = points[np.isfinite(points)]  # a row without candidates on one side never changes its answer
     gammas = np.concatenate([[-np.inf], points])
 
     def mass_up_to(margin: np.ndarray, mass: np.ndarray) -> np.ndarray:

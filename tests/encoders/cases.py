@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from encoders.golden import FILE, cosines, shortened
 from scipy import sparse
 
 from kgzsl.encoders import ENCODERS, Encoder, load_encoder
@@ -114,6 +116,10 @@ class EncoderCase:
         encoder = self.make()
         with pytest.raises(InvalidInputError, match="fit"):
             encoder.encode(encoder.view(world.graph), world.vectors, halves[1])
+
+    def test_golden_values(self):
+        found = cosines(self.make(**shortened(self.settings)))
+        np.testing.assert_allclose(found, json.loads(FILE.read_text())[self.name], atol=1e-3)
 
     def test_unknown_setting_is_refused(self):
         with pytest.raises(InvalidInputError, match="epocs"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from importlib.util import find_spec
 from typing import ClassVar
 
 import pytest
 from encoders.cases import EncoderCase
+from encoders.golden import FILE
 
 from kgzsl.encoders import ENCODERS
 
@@ -146,8 +148,9 @@ class TestComplEx(EncoderCase):
     settings: ClassVar = {"dim": 16, "epochs": 30, "batch_size": 64, "negatives": 4, "device": "cpu"}
 
 
-def test_no_encoder_is_without_a_case():
-    cases = [
-        c for _, c in inspect.getmembers(sys.modules[__name__], inspect.isclass) if issubclass(c, EncoderCase) and c is not EncoderCase
-    ]
-    assert {c.name for c in cases} == {entry.name for entry in ENCODERS}
+CASES = [c for _, c in inspect.getmembers(sys.modules[__name__], inspect.isclass) if issubclass(c, EncoderCase) and c is not EncoderCase]
+
+
+def test_no_encoder_is_without_a_case_and_golden_values():
+    assert {c.name for c in CASES} == {entry.name for entry in ENCODERS}
+    assert set(json.loads(FILE.read_text())) == {c.name for c in CASES}

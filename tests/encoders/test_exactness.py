@@ -86,7 +86,7 @@ def test_gradient_reaches_the_inputs(world, halves):
 
 
 def test_dropout_keeps_the_mean_and_follows_its_generator():
-    from kgzsl.encoders.convolution import dropout
+    from kgzsl.encoders.dropout import dropout
 
     ones = torch.ones(400, 500)
     dropped = dropout(ones, 0.5, torch.Generator().manual_seed(0))
