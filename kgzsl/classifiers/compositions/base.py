@@ -81,8 +81,8 @@ class CompositionClassifier(ABC):
         """Return what `fit` learned as named arrays: all that `scores` needs, without images, graph or vectors."""
         raise _not_kept(self.name)
 
-    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take back what `state()` returned; raises InvalidInputError when a name or shape is off."""
+    def load_state(self, state: Mapping[str, np.ndarray], space: CompositionSpace) -> None:
+        """Take back what `state()` returned, for the space that `fit` saw; raises InvalidInputError when a name or shape is off."""
         raise _not_kept(self.name)
 
 
