@@ -22,7 +22,6 @@ from kgzsl.ids import positions
 if TYPE_CHECKING:
     from kgzsl.graphs.graph import KnowledgeGraph
     from kgzsl.graphs.views import View
-    from kgzsl.matrices import ClassifierWeights, Vectors
 
 
 @contextmanager
