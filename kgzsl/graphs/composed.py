@@ -45,9 +45,7 @@ def composed(
     hubs = np.flatnonzero(np.array([kind != KIND for kind in graph.kinds]))
     place = np.full(len(graph), -1, dtype=np.int64)
     place[hubs] = np.arange(len(hubs))
-    state, obj = (
-        place[graph.positions(concept_ids(prefix, kind, names))] for kind, names in (("state", states), ("object", objects))
-    )
+    state, obj = (place[graph.positions(concept_ids(prefix, kind, names))] for kind, names in (("state", states), ("object", objects)))
     new_ids, new_labels = pair_ids(prefix, states, objects, pairs)
     known = np.array([r.id in PAIR_RELATIONS for r in graph.relations])
     kept = ~known[graph.relation] & (place[graph.subject] >= 0) & (place[graph.object] >= 0)

@@ -198,7 +198,9 @@ class CGE(CompositionClassifier):
 def check_pairs(pairs: np.ndarray, space: CompositionSpace) -> None:
     """Raise InvalidInputError unless `pairs` are positions of states and objects of the space, `[pairs, 2]`."""
     if pairs.ndim != 2 or pairs.shape[1] != 2 or not len(pairs) or not np.issubdtype(pairs.dtype, np.integer):
-        raise InvalidInputError("pairs to score are positions of a state and an object, [pairs, 2]", received=f"{pairs.dtype} {pairs.shape}")
+        raise InvalidInputError(
+            "pairs to score are positions of a state and an object, [pairs, 2]", received=f"{pairs.dtype} {pairs.shape}"
+        )
     if pairs.min() < 0 or pairs[:, 0].max() >= len(space.states) or pairs[:, 1].max() >= len(space.objects):
         raise InvalidInputError(
             "pairs to score are made of states and objects that the classifier was fitted with",

@@ -62,7 +62,9 @@ class LazyPairs:
         weight = self._received[pairs[:, 0], pairs[:, 1]]
         heard = np.unique(np.concatenate([state, obj]))
         count, own = len(heard), np.arange(len(pairs))
-        first = _rows([(own, state, (0.5 + weight) / (1 + 2 * weight)), (own, obj, (0.5 + weight) / (1 + 2 * weight))], len(pairs), len(self._vectors))
+        first = _rows(
+            [(own, state, (0.5 + weight) / (1 + 2 * weight)), (own, obj, (0.5 + weight) / (1 + 2 * weight))], len(pairs), len(self._vectors)
+        )
         share = weight / (1 + 2 * weight)
         places = [(own, np.searchsorted(heard, state), share), (own, np.searchsorted(heard, obj), share)]
         second = _rows([*places, (own, count + own, 1 / (1 + 2 * weight))], len(pairs), count + len(pairs))
