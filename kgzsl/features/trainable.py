@@ -18,6 +18,8 @@ from kgzsl.features.pixels import PAPER, framed
 
 #: Networks that can be trained further.
 TRAINABLE = (EfficientNetLite0.name, EfficientNetLite2.name)
+#: Columns of the average-pooled last map, and colours of a histogram.
+LAST, COLOURS = 1280, 6**3
 #: Images per pass on a CPU: feature maps that stay in the cache.
 _CPU_CHUNK = 8
 
@@ -25,34 +27,47 @@ _CPU_CHUNK = 8
 class ImageNetwork(nn.Module):
     """EfficientNet-lite with open layers: bytes in, feature rows out, a gradient all the way.
 
-    The row of an image is the average-pooled last map (1,280 values) and, with `early`, mean and maximum of the maps before each
-    halving (from 1/4 of the side on): colour and texture live there, and the last layers of an ImageNet network unlearn them.
+    The row of an image is the average-pooled last map, 1,280 values; then, as asked for, statistics of early maps and a histogram of
+    colours. The last layers of a network that was trained to name objects whatever their colour hardly tell colours apart.
 
     Parameters
     ----------
     name : one of `TRAINABLE`.
-    early : rows also hold early maps.
+    early : rows also hold mean, maximum, minimum and standard deviation of the maps before each halving, from 1/2 of the side on.
+    colours : rows also hold the square roots of the shares of 216 colours (6 steps of red, green and blue) among the pixels that are
+        not paper-white. No gradient passes there.
     """
 
-    def __init__(self, name: str, *, early: bool = False) -> None:
+    def __init__(self, name: str, *, early: bool = False, colours: bool = False) -> None:
         super().__init__()
         if name not in TRAINABLE:
-            raise InvalidInputError("a backbone that is trained further is one of those that can be", received=repr(name), remedy=f"choose from: {', '.join(TRAINABLE)}")
+            raise InvalidInputError(
+                "a backbone that is trained further is one of those that can be",
+                received=repr(name),
+                remedy=f"choose from: {', '.join(TRAINABLE)}",
+            )
         package: Any = require("efficientnet_lite_pytorch", "images")
         with torch.random.fork_rng(devices=[]):  # its layers draw when they are made, only to be replaced
             self.body = package.EfficientNet.from_name(name)
         del self.body._fc
-        self.name, self.early = name, early
+        for module in self.body.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 0.1  # the package's 0.01 lags a hundred steps behind weights that move
+        self.name, self.early, self.colours = name, early, colours
         blocks = list(self.body._blocks)
         strides = [int(np.max(block._block_args.stride)) for block in blocks]
-        #: Blocks whose output is halved next, the first (1/2 of the side) aside.
-        self.taps = [i for i in range(1, len(blocks) - 1) if strides[i + 1] == 2] if early else []
-        self.dim = 1280 + 2 * sum(int(blocks[i]._block_args.output_filters) for i in self.taps)
+        #: Blocks whose output is halved next.
+        self.taps = [i for i in range(len(blocks) - 1) if strides[i + 1] == 2] if early else []
+        widths = [int(blocks[i]._block_args.output_filters) for i in self.taps]
+        #: Columns of each part of a row, `(first, end)`.
+        self.parts = {"last": (0, LAST), "early": (LAST, LAST + 4 * sum(widths))}
+        self.parts["colours"] = (self.parts["early"][1], self.parts["early"][1] + (COLOURS if colours else 0))
+        self.dim = self.parts["colours"][1]
 
     @classmethod
-    def pretrained(cls, name: str, *, early: bool = False) -> ImageNetwork:
+    def pretrained(cls, name: str, *, early: bool = False, colours: bool = False) -> ImageNetwork:
         """Return the network with its ImageNet-1k weights; raises MissingDataError where their package is not installed."""
-        network = cls(name, early=early)
+        network = cls(name, early=early, colours=colours)
         weights = torch.load(_packaged(name), map_location="cpu", weights_only=True)
         network.body.load_state_dict({k: v for k, v in weights.items() if not k.startswith("_fc.")})
         return network.to(memory_format=torch.channels_last)
@@ -63,15 +78,28 @@ class ImageNetwork(nn.Module):
 
     def rows(self, maps: torch.Tensor) -> torch.Tensor:
         """Map normalised images `[images, 3, height, width]` to rows `[images, dim]`, float32."""
-        body = self.body
+        body, parts = self.body, []
+        found = _colours(maps) if self.colours else None
         maps = body._swish(body._bn0(body._conv_stem(maps)))
-        parts = []
         for number, block in enumerate(body._blocks):
             maps = block(maps)
             if number in self.taps:
-                parts += [maps.float().mean((2, 3)), maps.float().amax((2, 3))]
+                flat = maps.float().flatten(2)
+                # a channel that is constant over an image has no deviation, and the root no gradient at 0
+                parts += [flat.mean(2), flat.amax(2), flat.amin(2), (flat.var(2, correction=0) + 1e-6).sqrt()]
         last = body._swish(body._bn1(body._conv_head(maps))).float().mean((2, 3))
-        return torch.cat([last, *parts], dim=1)
+        return torch.cat([last, *parts, *([] if found is None else [found])], dim=1)
+
+
+@torch.no_grad()
+def _colours(maps: torch.Tensor) -> torch.Tensor:
+    """Return the roots of the shares of colours in normalised images `[images, 3, height, width]`, `[images, 216]`."""
+    pixels = (maps.float() * STD + MEAN).round().clamp(0, 255)
+    steps = (pixels / (256 / 6)).long()
+    code = (36 * steps[:, 0] + 6 * steps[:, 1] + steps[:, 2]).flatten(1)
+    drawn = (pixels.amin(1) < PAPER - 10).flatten(1).float()
+    one_hot_sums = torch.zeros(len(maps), COLOURS, device=maps.device).scatter_add_(1, code, drawn)
+    return (one_hot_sums / one_hot_sums.sum(1, keepdim=True).clamp(min=1)).sqrt()
 
 
 def normalised(pixels: torch.Tensor) -> torch.Tensor:
@@ -106,7 +134,7 @@ class TrainedBackbone(Backbone):
         if min(self.size) < 32:
             raise InvalidInputError("an image's frame has 32 pixels a side or more", received=self.size)
         self.state = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
-        self._of, self._early = network.name, network.early
+        self.parts, self._of = network.parts, network.name
         copied = copy.deepcopy(network).eval().requires_grad_(False)
         _fuse(copied.body)
         self._network = copied.to(device=self.device, memory_format=torch.channels_last)
@@ -114,7 +142,9 @@ class TrainedBackbone(Backbone):
     @classmethod
     def of_state(cls, recipe: dict[str, Any], state: dict[str, torch.Tensor], device: str | torch.device = "auto") -> TrainedBackbone:
         """Return the backbone that had `recipe`, from its network's `state`; raises InvalidInputError where they do not fit."""
-        network = ImageNetwork(str(recipe.get("backbone", "")).removeprefix("trained:"), early=recipe.get("pooling") == _POOLING[True])
+        parts = recipe.get("parts", [])
+        name = str(recipe.get("backbone", "")).removeprefix("trained:")
+        network = ImageNetwork(name, early="early" in parts, colours="colours" in parts)
         try:
             network.load_state_dict(state)
         except RuntimeError as error:
@@ -153,10 +183,7 @@ class TrainedBackbone(Backbone):
             "interpolation": "bicubic",
             "mean": [MEAN] * 3,
             "std": [STD] * 3,
-            "pooling": _POOLING[self._early],
+            "pooling": "average",
+            "parts": [part for part, (first, end) in self.parts.items() if end > first],
             "dtype": "float32",
         }
-
-
-_POOLING = {False: "average", True: "average; early maps: average and maximum"}
-

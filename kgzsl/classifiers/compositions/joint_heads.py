@@ -14,7 +14,7 @@ the bias sweep, the epoch too. It is what fine-tuning trains on top of the backb
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -48,6 +48,8 @@ class JointHeads(CompositionClassifier):
     Parameters
     ----------
     hidden : columns of the heads' hidden layer; 0 for none.
+    state_columns, object_columns : first and end of the feature columns that a head sees; None for all. What is known of the states
+        may stand here: colours are told apart by early maps, and a head that sees the last map too learns which objects have them.
     embedding : columns of the space of images and pairs (CGE's term); 0 leaves that term out.
     graph_hidden : columns of the graph network's hidden layer.
     dropout : on features, hidden values and the graph network's inputs, while training.
@@ -62,7 +64,9 @@ class JointHeads(CompositionClassifier):
     def __init__(
         self,
         *,
-        hidden: int = 0,
+        hidden: int = 512,
+        state_columns: Sequence[int] | None = None,
+        object_columns: Sequence[int] | None = None,
         embedding: int = 256,
         graph_hidden: int = 1024,
         dropout: float = 0.3,
@@ -81,6 +85,7 @@ class JointHeads(CompositionClassifier):
                 received=f"{hidden}, {embedding}, {graph_hidden}, {dropout}, {smoothing}",
             )
         self.hidden, self.embedding, self.graph_hidden, self.dropout, self.smoothing = hidden, embedding, graph_hidden, dropout, smoothing
+        self.columns = _span("state_columns", state_columns), _span("object_columns", object_columns)
         self.schedule = PairSchedule(epochs, batch_size, learning_rate, weight_decay, patience)
         self.seed, self.device = seed, device
         self.alpha = 0.0
@@ -91,6 +96,8 @@ class JointHeads(CompositionClassifier):
         s = self.schedule
         return {
             "hidden": self.hidden,
+            "state_columns": self.columns[0],
+            "object_columns": self.columns[1],
             "embedding": self.embedding,
             "graph_hidden": self.graph_hidden,
             "dropout": self.dropout,
@@ -146,8 +153,13 @@ class JointHeads(CompositionClassifier):
         assert self.space is not None
         place = resolve_device(self.device)
         middle = [self.hidden] if self.hidden else []
+        cuts = [slice(*(span or (0, columns))) for span in self.columns]
+        if any(cut.stop > columns for cut in cuts):
+            raise InvalidInputError("a head sees columns that the features have", received=f"{self.columns} of {columns:,}")
+        self._cuts = cuts
         self._states, self._objects = (
-            ImageHead([columns, *middle, count], self.dropout).to(place) for count in (len(self.space.states), len(self.space.objects))
+            ImageHead([cut.stop - cut.start, *middle, count], self.dropout).to(place)
+            for cut, count in zip(cuts, (len(self.space.states), len(self.space.objects)), strict=True)
         )
         self._images = ImageHead([columns, self.embedding], self.dropout).to(place) if self.embedding else None
 
@@ -167,8 +179,8 @@ class JointHeads(CompositionClassifier):
         """Return the sum of the mean cross-entropies of standardised rows; labels are positions in the space's pairs."""
         dropped = dropout(features, self.dropout, generator)
         truth = self._labels[labels]
-        total = functional.cross_entropy(self._states(dropped, generator).float(), truth[:, 0], label_smoothing=self.smoothing)
-        total = total + functional.cross_entropy(self._objects(dropped, generator).float(), truth[:, 1], label_smoothing=self.smoothing)
+        total = functional.cross_entropy(self._states(dropped[:, self._cuts[0]], generator).float(), truth[:, 0], label_smoothing=self.smoothing)
+        total = total + functional.cross_entropy(self._objects(dropped[:, self._cuts[1]], generator).float(), truth[:, 1], label_smoothing=self.smoothing)
         if self._network is not None:
             logits = self._images(dropped).float() @ self._network(*self._field, generator).float().T  # type: ignore[misc]
             total = total + functional.cross_entropy(logits, self._targets[labels])
@@ -219,11 +231,7 @@ class JointHeads(CompositionClassifier):
     def _score(self, features: np.ndarray, embedded: torch.Tensor, pairs: np.ndarray | None = None) -> np.ndarray:
         at = embedded[:, :2].long().cpu().numpy() if pairs is None else pairs
         own, pair = self._parts(features, at, embedded)
-        return own if pair is None or not self._weight() else own + np.float32(self._weight()) * pair
-
-    def _weight(self) -> float:
-        """α; until it is chosen, 1 while training."""
-        return self.alpha
+        return own if pair is None or not self.alpha else own + np.float32(self.alpha) * pair
 
     @torch.no_grad()
     def _parts(self, features: np.ndarray, pairs: np.ndarray, embedded: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
@@ -233,7 +241,8 @@ class JointHeads(CompositionClassifier):
         for start in range(0, len(features), _ROWS):
             rows = slice(start, start + _ROWS)
             prepared = self.prepared(np.ascontiguousarray(features[rows]))
-            state, obj = self._states(prepared).log_softmax(1), self._objects(prepared).log_softmax(1)
+            state = self._states(prepared[:, self._cuts[0]]).log_softmax(1)
+            obj = self._objects(prepared[:, self._cuts[1]]).log_softmax(1)
             own[rows] = state.cpu().numpy()[:, pairs[:, 0]] + obj.cpu().numpy()[:, pairs[:, 1]]
             if whole is not None:
                 assert self._images is not None
@@ -281,3 +290,11 @@ class JointHeads(CompositionClassifier):
                 "a bundle of a large world scores the pairs of its closed world", received=f"{int((rows < 0).sum()):,} others", remedy="fit again and score in the same process"
             )
         return torch.from_numpy(rows).to(self._centre.device)
+
+
+def _span(name: str, given: Sequence[int] | None) -> list[int] | None:
+    if given is None:
+        return None
+    if len(given) != 2 or not 0 <= given[0] < given[1]:
+        raise InvalidInputError(f"{name} are a first column and an end beyond it", received=list(given))
+    return [int(given[0]), int(given[1])]
