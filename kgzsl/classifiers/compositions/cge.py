@@ -18,6 +18,7 @@ registry may take the place of the two convolutions, and any edge of the graph b
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -131,6 +132,14 @@ class CGE(CompositionClassifier):
 
     def start_epoch(self, epoch: int) -> None:
         """Called before every epoch, from 1 on."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of everything that an epoch changes."""
+        return copy.deepcopy(self.modules().state_dict())
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Take back what `snapshot` gave."""
+        self.modules().load_state_dict(snapshot)
 
     def loss(self, features: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return the mean cross-entropy of rows `[rows, dim]`; labels are positions in the space's pairs."""
