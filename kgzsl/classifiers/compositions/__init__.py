@@ -3,5 +3,15 @@
 from __future__ import annotations
 
 from kgzsl.classifiers.compositions.base import CompositionClassifier, Knowledge, PairFeatures
+from kgzsl.classifiers.compositions.cge import CGE
+from kgzsl.classifiers.compositions.joint_heads import JointHeads
+from kgzsl.registry import Resolver
 
-__all__ = ["CompositionClassifier", "Knowledge", "PairFeatures"]
+#: Third parties add theirs through the entry-point group `kgzsl.composition-classifiers`.
+COMPOSITION_CLASSIFIERS: Resolver[CompositionClassifier] = Resolver(
+    "composition-classifiers",
+    CompositionClassifier,  # type: ignore[type-abstract]
+    [CGE, JointHeads],
+)
+
+__all__ = ["COMPOSITION_CLASSIFIERS", "CompositionClassifier", "Knowledge", "PairFeatures"]
