@@ -6,7 +6,7 @@ CGE with cosines: the compatibility is cos(ω(x), φ(s, o)), and the loss a cros
 states × objects are pairs of the graph, and how feasible each is decides how it is treated. With cosines of the embedded states and
 objects, and O_s the objects seen in the state s, S_o the states seen of the object o (CompCos, equations 4-6),
 
-    ρ(s, o) = ½ (max_{o' in O_s, o' ≠ o} cos(o, o') + max_{s' in S_o, s' ≠ s} cos(s, s')),     1 for a seen pair.
+    ρ(s, o) = ½ (max_{o' in O_s} cos(o, o') + max_{s' in S_o} cos(s, s')),     1 for a seen pair.
 
 Edges of an unseen pair weigh max(0, ρ), those of a seen one 1. The cross-entropy goes over all pairs, an unseen one's compatibility
 being lowered by α ρ: the more feasible it is, the less training pushes it away. α grows over the first epochs; the first
@@ -22,6 +22,7 @@ import torch
 from torch.nn import functional
 
 from kgzsl.classifiers.compositions.cge import CGE
+from kgzsl.classifiers.compositions.feasibility import seen_table, similarity_feasibility
 from kgzsl.classifiers.compositions.pair_graph import PairGraph
 from kgzsl.errors import InvalidInputError
 
@@ -64,6 +65,10 @@ class CoCGE(CGE):
         #: ρ `[states, objects]` as last computed; None before, and in the closed world.
         self.feasibility: np.ndarray | None = None
 
+    def settings(self) -> dict[str, Any]:
+        own = {name: getattr(self, name) for name in ("scale", "margin", "margin_epochs", "weighted", "update_every")}
+        return {**super().settings(), **own}
+
     def compatibility(self, images: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
         """Return the cosines `[rows, pairs]`; the rows of `pairs` have length 1."""
         return functional.normalize(images) @ pairs.T
@@ -101,7 +106,7 @@ class CoCGE(CGE):
             self._train_field = self.graph.training(self.graph.pairs)
         assert self.graph is not None
         self.feasibility, device = feasibility, self.graph.device
-        unseen = np.where(self._seen_matrix(), 0, feasibility).astype(np.float32)
+        unseen = np.where(seen_table(self._space), 0, feasibility).astype(np.float32)
         self._unseen = torch.from_numpy(unseen.ravel()).to(device)
         self._targets = torch.from_numpy(space.pairs[:, 0] * len(space.objects) + space.pairs[:, 1]).to(device)
 
@@ -110,31 +115,4 @@ class CoCGE(CGE):
         assert self.graph is not None
         rows = self._network(*self.graph.concepts()).float().cpu().numpy()
         states = len(self._space.states)
-        return feasibility(rows[:states], rows[states:], self._seen_matrix())
-
-    def _seen_matrix(self) -> np.ndarray:
-        space = self._space
-        seen = np.zeros((len(space.states), len(space.objects)), dtype=bool)
-        seen[tuple(space.pairs[space.seen].T)] = True
-        return seen
-
-
-def feasibility(states: np.ndarray, objects: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return ρ, float32 `[states, objects]` in −1…1: 1 for seen pairs, −1 where nothing seen speaks for a pair.
-
-    Parameters
-    ----------
-    states, objects : embeddings, `[states, dim]` and `[objects, dim]`.
-    seen : bool `[states, objects]`.
-    """
-    of_objects = _best_other(objects, seen)
-    of_states = _best_other(states, seen.T).T
-    return np.where(seen, 1.0, np.clip((of_objects + of_states) / 2, -1, 1)).astype(np.float32)
-
-
-def _best_other(rows: np.ndarray, with_: np.ndarray) -> np.ndarray:
-    """Return per row of `with_` `[others, things]` and per thing the best cosine with another thing that it goes with, else −1."""
-    unit = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    cosines = unit @ unit.T
-    np.fill_diagonal(cosines, -1.0)
-    return np.stack([cosines[:, mask].max(axis=1) if mask.any() else np.full(len(rows), -1.0) for mask in with_])
+        return similarity_feasibility(rows[:states], rows[states:], seen_table(self._space))

@@ -20,7 +20,8 @@ x · μ_p − ½ ‖μ_p‖² (linear discriminants). There are no epochs, and n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -29,6 +30,7 @@ import torch
 from kgzsl.classifiers.base import check_features
 from kgzsl.classifiers.compositions.base import CompositionClassifier, Knowledge, PairFeatures
 from kgzsl.classifiers.compositions.cge import check_pairs
+from kgzsl.classifiers.compositions.pair_graph import all_pairs
 from kgzsl.classifiers.compositions.pair_training import check_rows
 from kgzsl.encoders.laplacian import Laplacian
 from kgzsl.errors import InvalidInputError
@@ -80,8 +82,18 @@ class CompositionGP(CompositionClassifier):
         self.kernels = None if kernels is None else tuple(kernels)
         self.shrinkage, self.steps, self.learn_on, self.seed = shrinkage, steps, learn_on, seed
         self._space: CompositionSpace | None = None
+        self._table: np.ndarray | None = None
         #: Learned weights a, b, c of (1) by the names of their kernels, and `noise` ν.
         self.mixture: dict[str, float] = {}
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "kernels": None if self.kernels is None else list(self.kernels),
+            "shrinkage": self.shrinkage,
+            "steps": self.steps,
+            "learn_on": self.learn_on,
+            "seed": self.seed,
+        }
 
     def fit(
         self, train: PairFeatures, space: CompositionSpace, knowledge: Knowledge | None, validation: PairFeatures | None = None
@@ -103,17 +115,42 @@ class CompositionGP(CompositionClassifier):
         self._log = self._learned(goal, noise)
         gram = self._gram(self._seen, self._seen, self._log[:-1]) + torch.diag(noise * self._log[-1].exp())
         self._dual = torch.linalg.solve(gram, goal)
-        self._space = space
+        self._space, self._table = space, None
         self.mixture = dict(zip([*self._names(), "noise"], self._log.exp().tolist(), strict=True))
         return self
 
+    def state(self) -> dict[str, np.ndarray]:
+        """Return how features are whitened, and the means of all states × objects."""
+        self._check_fitted()
+        every = all_pairs(*self._shape())
+        return {"whiten": self._whiten, "centre": self._centre, "means": self.means(every)}
+
+    def load_state(self, state: Mapping[str, np.ndarray], space: CompositionSpace) -> None:
+        self._space, self._table = space, None
+        columns = len(state.get("whiten", ()))
+        wanted = {"whiten": (columns, columns), "centre": (columns,), "means": (int(np.prod(self._shape())), columns)}
+        shapes = {name: value.shape for name, value in state.items()}
+        if shapes != wanted:
+            raise InvalidInputError(f"the state of `{self.name}` holds arrays of these shapes: {wanted}", received=shapes)
+        self._whiten, self._centre, self._table = state["whiten"], state["centre"], state["means"]
+
+    def _shape(self) -> tuple[int, int]:
+        assert self._space is not None
+        return len(self._space.states), len(self._space.objects)
+
+    def _check_fitted(self) -> None:
+        if self._space is None:
+            raise InvalidInputError("a classifier scores after fit", remedy="call its fit first")
+
     def means(self, pairs: np.ndarray) -> np.ndarray:
         """Return the predicted means (2) of `pairs` `[pairs, 2]` in the whitened space, `[pairs, dim]`, less c."""
+        if self._table is not None:
+            return self._table[np.ravel_multi_index(tuple(pairs.T), self._shape())]
         return np.asarray(self._gram(pairs, self._seen, self._log[:-1]) @ self._dual)
 
     def scores(self, features: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-        if self._space is None:
-            raise InvalidInputError("a classifier scores after fit", remedy="call its fit first")
+        self._check_fitted()
+        assert self._space is not None
         check_features(features, len(self._whiten))
         check_pairs(pairs, self._space)
         means = self.means(pairs)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -51,31 +53,47 @@ class PairSchedule:
             )
 
 
-class Learner(Protocol):
-    """What is trained."""
+class PairLearner(ABC):
+    """What is trained: an image side and a pair side whose scores are compared."""
 
     schedule: PairSchedule
-    world: str
+    #: The world whose validation AUC chooses the epoch, `closed` or `open`.
+    world: str = "closed"
 
-    def modules(self) -> nn.ModuleList: ...
+    @abstractmethod
+    def modules(self) -> nn.ModuleList:
+        """Return everything that is learned."""
 
-    def start_epoch(self, epoch: int) -> None: ...
+    @abstractmethod
+    def loss(self, features: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return the mean loss of prepared rows `[rows, dim]`; labels are positions in the space's pairs."""
 
-    def snapshot(self) -> dict[str, Any]: ...
+    @abstractmethod
+    def prepared(self, matrix: np.ndarray) -> torch.Tensor:
+        """Return features as the image side takes them, on the device."""
 
-    def restore(self, snapshot: dict[str, Any]) -> None: ...
+    @abstractmethod
+    def embed(self, pairs: np.ndarray) -> torch.Tensor:
+        """Return the embeddings of `pairs` `[pairs, 2]`, `[pairs, dim]`."""
 
-    def loss(self, features: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor: ...
+    @abstractmethod
+    def _score(self, features: np.ndarray, embedded: torch.Tensor) -> np.ndarray:
+        """Return the scores of features `[rows, dim]` with embedded pairs, `[rows, pairs]`."""
 
-    def prepared(self, matrix: np.ndarray) -> torch.Tensor: ...
+    def start_epoch(self, epoch: int) -> None:
+        """Called before every epoch, from 1 on."""
 
-    def embed(self, pairs: np.ndarray) -> torch.Tensor: ...
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of everything that an epoch changes."""
+        return copy.deepcopy(self.modules().state_dict())
 
-    def _score(self, features: np.ndarray, embedded: torch.Tensor) -> np.ndarray: ...
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Take back what `snapshot` gave."""
+        self.modules().load_state_dict(snapshot)
 
 
 def train_on_pairs(
-    learner: Learner, train: PairFeatures, validation: PairFeatures | None, space: CompositionSpace, generator: torch.Generator
+    learner: PairLearner, train: PairFeatures, validation: PairFeatures | None, space: CompositionSpace, generator: torch.Generator
 ) -> dict[str, list[float]]:
     """Minimise the learner's loss; leave in its modules the parameters of the epoch with the best validation AUC, else the last.
 
@@ -118,7 +136,7 @@ def train_on_pairs(
     return history
 
 
-def validation_auc(learner: Learner, validation: PairFeatures, space: CompositionSpace) -> float:
+def validation_auc(learner: PairLearner, validation: PairFeatures, space: CompositionSpace) -> float:
     """Return the AUC, in 0…1, of the bias sweep on the validation part in the learner's own world.
 
     The closed world's candidates are the seen pairs and the unseen ones that the part has images of.
