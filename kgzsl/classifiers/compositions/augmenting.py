@@ -34,8 +34,8 @@ def attacked(
 ) -> torch.Tensor:
     """Return rows moved to where their state, and where their object, is harder to tell: PBadv's attack.
 
-    x' = x + ε_s sign(∂ loss_state / ∂x) + ε_o sign(∂ loss_object / ∂x), the fast gradient sign of Goodfellow et al. (2015), with ε_s and ε_o
-    drawn from `strength` × `STRENGTHS`. Published: each sign is added to the hidden features of that primitive's own branch.
+    x' = x + ε_s sign(∂ loss_state / ∂x) + ε_o sign(∂ loss_object / ∂x), the fast gradient sign of Goodfellow et al. (2015), with ε_s and
+    ε_o drawn from `strength` × `STRENGTHS`. Published: each sign is added to the hidden features of that primitive's own branch.
 
     Parameters
     ----------

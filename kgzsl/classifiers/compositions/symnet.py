@@ -43,7 +43,7 @@ class SymNet(TrainedCompositions):
     Parameters
     ----------
     embedding : columns of f.
-    hidden : columns of the transformations' hidden layer.
+    hidden : columns of the hidden layer of the image's network and of the transformations.
     dropout : of features and hidden values while training.
     margin : m.
     sharpness : of the softmax over d₋ − d₊; distances are small numbers.
@@ -58,7 +58,7 @@ class SymNet(TrainedCompositions):
         self,
         *,
         embedding: int = 300,
-        hidden: int = 768,
+        hidden: int = 300,
         dropout: float = 0.3,
         margin: float = 0.5,
         sharpness: float = 1.0,

@@ -2,7 +2,7 @@
 
 Method
 ------
-VisProd (Misra, Gupta and Hebert, CVPR 2017, section 4; the row `VISPROD` of Nagarajan and Grauman, ECCV 2018, table 1): with x a feature row,
+VisProd (Misra, Gupta and Hebert, CVPR 2017, section 4; the row `VISPROD` of Nagarajan and Grauman, ECCV 2018, table 1): with features x,
 
     p(s, o | x) = p(s | x) p(o | x),
 
