@@ -22,7 +22,6 @@ from kgzsl.ids import positions
 if TYPE_CHECKING:
     from kgzsl.graphs.graph import KnowledgeGraph
     from kgzsl.graphs.views import View
-    from kgzsl.matrices import ClassifierWeights, Vectors
 
 
 @contextmanager
@@ -191,8 +190,8 @@ class AggregatorEncoder(WeightRegressionEncoder):
         layers = [self.layer(a, b, relations) for a, b in pairwise(dims)]
         return AggregatorNetwork(layers, [inputs, outputs, relations], dropout=self.dropout, slope=self.slope)
 
-    def shape(self, view: View, vectors: Vectors, targets: ClassifierWeights) -> tuple[int, ...]:
-        return vectors.dim, targets.dim, len(view.adjacency)
+    def shape(self, view: View, inputs: int, outputs: int) -> tuple[int, ...]:
+        return inputs, outputs, len(view.adjacency)
 
     def shape_of(self, state: Mapping[str, np.ndarray]) -> tuple[int, ...]:
         return tuple(int(n) for n in state["shape"])

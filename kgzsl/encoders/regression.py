@@ -118,9 +118,9 @@ class WeightRegressionEncoder(Encoder):
     def field(self, view: View, nodes: Sequence[str]) -> Field:
         """Return the receptive field of `nodes` in this encoder's network."""
 
-    def shape(self, view: View, vectors: Vectors, targets: ClassifierWeights) -> tuple[int, ...]:
-        """Return what `build` takes for this data."""
-        return vectors.dim, targets.dim
+    def shape(self, view: View, inputs: int, outputs: int) -> tuple[int, ...]:
+        """Return what `build` takes for a view, vectors with `inputs` columns and `outputs` columns to learn."""
+        return inputs, outputs
 
     @abstractmethod
     def shape_of(self, state: Mapping[str, np.ndarray]) -> tuple[int, ...]:
@@ -156,7 +156,7 @@ class WeightRegressionEncoder(Encoder):
         join(device)
         goal = torch.from_numpy(unit_rows(targets.matrix).astype(np.float32)).to(device)
         with torch.random.fork_rng(devices=[]):  # layers of libraries draw when they are made, only to be drawn again by `reset`
-            self.network = self.build(*self.shape(view, vectors, targets)).to(device)
+            self.network = self.build(*self.shape(view, vectors.dim, targets.dim)).to(device)
         cast("Network", self.network).reset(torch.Generator(device).manual_seed(self.seed))
         masks = torch.Generator(device).manual_seed(self.seed + 1 + _BETWEEN_PROCESSES * rank())
         learn, held = split_validation(len(targets), self.validation, self.seed)
@@ -191,7 +191,7 @@ class WeightRegressionEncoder(Encoder):
         """Return how much memory `fit` on this data will take, without fitting."""
         check_same_nodes(view, vectors)
         field = self.field(view, targets.ids)
-        shape, rows = self.shape(view, vectors, targets), len(field.inputs)
+        shape, rows = self.shape(view, vectors.dim, targets.dim), len(field.inputs)
         device = resolve_device(self.device)
         return estimate(lambda: self.build(*shape), field, (rows, vectors.dim), (len(targets), targets.dim), device)
 

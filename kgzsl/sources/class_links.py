@@ -84,7 +84,8 @@ class ClassLinks(Reader):
         ids = [*classes, *parents]
         place = {i: n for n, i in enumerate(ids)}
         targets = [place[p] for r in rows for p in r.parents]
-        prefixes = sorted({i.partition(":")[0] for i in ids} - set(PREFIXES))
+        # what a parent's prefix means is for the source to say that has the parent
+        prefixes = sorted({i.partition(":")[0] for i in classes} - set(PREFIXES))
         title, version, licence = self.info
         return Statements(
             ids=pa.array(ids),

@@ -124,7 +124,7 @@ class Compositions(Reader):
         n = np.array([0, len(states), len(states) + len(objects)], dtype=np.int64)
         pair = np.arange(len(state)) + n[2]
         known = vocabulary()
-        labels = [pc.replace_substring(pc.replace_substring(n, "_", " "), "+", " ") for n in names]
+        labels = [_words(n) for n in names]
         return Statements(
             ids=ids,
             kinds=pa.array(["state"] * len(states) + ["object"] * len(objects) + ["pair"] * len(state)),
@@ -201,6 +201,26 @@ def _csv_pairs(file: Path) -> list[tuple[str, str]]:
         where = "no row" if empty is None else f"row {empty + 2:,}: {states[empty]!r}, {objects[empty]!r}"
         raise SourceError("every row of a composition list has a state and an object", received=f"{file}, {where}")
     return list(zip(states, objects, strict=True))
+
+
+def concept_ids(prefix: str, kind: str, names: Sequence[str]) -> list[str]:
+    """Return the ids of states (`kind` is `state`) or objects (`object`) of these names, as `Compositions` gives them."""
+    ids: list[str] = pc.binary_join_element_wise(f"{prefix}:{kind}", _local(pa.array(names, type=pa.string())), "/").to_pylist()
+    return ids
+
+
+def pair_ids(prefix: str, states: Sequence[str], objects: Sequence[str], pairs: np.ndarray) -> tuple[list[str], list[str]]:
+    """Return the ids and the labels of `pairs`, positions of state and object `[pairs, 2]`, as `Compositions` gives them."""
+    names = [pa.array(n, type=pa.string()) for n in (states, objects)]
+    local = [_local(n).take(pa.array(pairs[:, k])) for k, n in enumerate(names)]
+    words = [_words(n).take(pa.array(pairs[:, k])) for k, n in enumerate(names)]
+    ids = pc.binary_join_element_wise(f"{prefix}:pair", *local, "/")
+    return ids.to_pylist(), pc.binary_join_element_wise(*words, " ").to_pylist()
+
+
+def _words(names: pa.StringArray) -> pa.StringArray:
+    """Return names as words: `_` and `+` stand for spaces in some lists."""
+    return pc.replace_substring(pc.replace_substring(names, "_", " "), "+", " ")
 
 
 def _local(names: pa.StringArray) -> pa.StringArray:

@@ -26,7 +26,7 @@ def test_activations_are_those_of_a_real_step(name, world, halves):
     view, targets = encoder.view(world.graph), world.weights.select(halves[0])
     found = encoder.memory(view, world.vectors, targets)
     field = encoder.field(view, targets.ids)
-    network = encoder.build(*encoder.shape(view, world.vectors, targets))
+    network = encoder.build(*encoder.shape(view, world.vectors.dim, targets.dim))
     inputs = encoder.inputs(world.vectors, field)
     given = [*network.parameters(), *network.buffers(), inputs, *tensors_of(field)]
     real = kept_for_backward(lambda: one_step(network, inputs, field), given, longest=0)

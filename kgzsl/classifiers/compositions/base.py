@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+
+from kgzsl.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from kgzsl.datasets.composition_set import CompositionSpace
@@ -69,3 +72,21 @@ class CompositionClassifier(ABC):
 
         The pairs need not be in the space that `fit` saw (open world), but their states and objects are.
         """
+
+    def settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments as JSON values; with `state` they are what a bundle keeps."""
+        raise _not_kept(self.name)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what `fit` learned as named arrays: all that `scores` needs, without images, graph or vectors."""
+        raise _not_kept(self.name)
+
+    def load_state(self, state: Mapping[str, np.ndarray], space: CompositionSpace) -> None:
+        """Take back what `state()` returned, for the space that `fit` saw; raises InvalidInputError when a name or shape is off."""
+        raise _not_kept(self.name)
+
+
+def _not_kept(name: str) -> InvalidInputError:
+    return InvalidInputError(
+        "a method that is kept in a bundle gives its state", received=f"`{name}`, which does not", remedy="choose another method"
+    )
