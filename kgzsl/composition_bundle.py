@@ -213,6 +213,12 @@ def _space(content: Mapping[str, Any]) -> CompositionSpace:
     """Return the space in a manifest, checked."""
     states, objects = tuple(map(str, content["states"])), tuple(map(str, content["objects"]))
     pairs, seen = np.array(content["pairs"], dtype=np.int64), np.array(content["seen"], dtype=bool)
-    if pairs.ndim != 2 or pairs.shape[1] != 2 or len(pairs) != len(seen) or pairs.min() < 0 or (pairs.max(0) >= (len(states), len(objects))).any():
+    if (
+        pairs.ndim != 2
+        or pairs.shape[1] != 2
+        or len(pairs) != len(seen)
+        or pairs.min() < 0
+        or (pairs.max(0) >= (len(states), len(objects))).any()
+    ):
         raise ValueError("pairs are positions of states and objects, with a flag each")
     return CompositionSpace(str(content["prefix"]), states, objects, pairs, seen)

@@ -78,7 +78,9 @@ class FineTuning:
     def __post_init__(self) -> None:
         check_precision(self.precision)
         if self.backbone not in TRAINABLE:
-            raise InvalidInputError("a trainable backbone is needed", received=repr(self.backbone), remedy=f"choose from: {', '.join(TRAINABLE)}")
+            raise InvalidInputError(
+                "a trainable backbone is needed", received=repr(self.backbone), remedy=f"choose from: {', '.join(TRAINABLE)}"
+            )
         if self.epochs < 0 or self.batch_size < 2 or self.patience < 0 or min(self.height, self.width) < 32:
             raise InvalidInputError(
                 "epochs and patience are at least 0, a batch has two images or more, an image 32 pixels a side",
@@ -87,7 +89,8 @@ class FineTuning:
         rates = (self.learning_rate, self.head_learning_rate)
         if not all(0 < rate < math.inf for rate in rates) or not 0 <= self.weight_decay < math.inf or not 0 <= self.warm_up < 1:
             raise InvalidInputError(
-                "learning rates are positive, weight_decay not negative, warm_up in 0…1", received=f"{rates}, {self.weight_decay}, {self.warm_up}"
+                "learning rates are positive, weight_decay not negative, warm_up in 0…1",
+                received=f"{rates}, {self.weight_decay}, {self.warm_up}",
             )
 
     @property
@@ -250,7 +253,11 @@ def _checkpoint(
 def _checked(progress: Mapping[str, Any]) -> dict[str, Any]:
     """Return the history in a checkpoint; raises ArtifactError when it is none."""
     try:
-        found = {"loss": list(map(float, progress["loss"])), "auc": list(map(float, progress["auc"])), "best_epoch": int(progress["best_epoch"])}
+        found = {
+            "loss": list(map(float, progress["loss"])),
+            "auc": list(map(float, progress["auc"])),
+            "best_epoch": int(progress["best_epoch"]),
+        }
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError("a checkpoint holds the losses so far", received=repr(error)) from error
     if len(found["auc"]) != len(found["loss"]) + 1 or not 0 <= found["best_epoch"] < len(found["auc"]):

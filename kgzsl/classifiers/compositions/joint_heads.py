@@ -179,8 +179,12 @@ class JointHeads(PairLearner, CompositionClassifier):
         """Return the sum of the mean cross-entropies of standardised rows; labels are positions in the space's pairs."""
         dropped = dropout(features, self.dropout, generator)
         truth = self._labels[labels]
-        total = functional.cross_entropy(self._states(dropped[:, self._cuts[0]], generator).float(), truth[:, 0], label_smoothing=self.smoothing)
-        total = total + functional.cross_entropy(self._objects(dropped[:, self._cuts[1]], generator).float(), truth[:, 1], label_smoothing=self.smoothing)
+        total = functional.cross_entropy(
+            self._states(dropped[:, self._cuts[0]], generator).float(), truth[:, 0], label_smoothing=self.smoothing
+        )
+        total = total + functional.cross_entropy(
+            self._objects(dropped[:, self._cuts[1]], generator).float(), truth[:, 1], label_smoothing=self.smoothing
+        )
         if self._network is not None:
             logits = self._images(dropped).float() @ self._network(*self._field, generator).float().T  # type: ignore[misc]
             total = total + functional.cross_entropy(logits, self._targets[labels])
@@ -287,7 +291,9 @@ class JointHeads(PairLearner, CompositionClassifier):
         rows = self._row[pairs[:, 0], pairs[:, 1]]
         if (rows < 0).any():
             raise InvalidInputError(
-                "a bundle of a large world scores the pairs of its closed world", received=f"{int((rows < 0).sum()):,} others", remedy="fit again and score in the same process"
+                "a bundle of a large world scores the pairs of its closed world",
+                received=f"{int((rows < 0).sum()):,} others",
+                remedy="fit again and score in the same process",
             )
         return torch.from_numpy(rows).to(self._centre.device)
 
