@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from click.core import ParameterSource
 
 from kgzsl.cli.fit_compositions import COMPOSITIONS_HELP, FINETUNE_HELP, FOREIGN, METHOD_HELP, TUNE_HELP, fit_compositions
 from kgzsl.cli.inputs import BACKBONE_HELP, CLASSES_HELP, DESCRIPTIONS_HELP, GRAPH_HELP, HIDE_HELP, SEEN_HELP, SETTING_HELP, WEIGHTS_HELP
@@ -66,7 +65,7 @@ def fit(
     from kgzsl.matrices import Features
 
     check_target(out, overwrite=overwrite)  # like all below: before the work, not after it
-    given = {name for name in context.params if context.get_parameter_source(name) != ParameterSource.DEFAULT}
+    given = {name for name in context.params if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"}
     foreign = sorted(given & set(FOREIGN if compositions is not None else ("method", "finetune", "tune")))
     if foreign:
         of, how = ("classes", "without") if compositions is not None else ("compositions", "with")
