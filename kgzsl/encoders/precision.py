@@ -28,4 +28,5 @@ def mixed(precision: str, device: torch.device) -> AbstractContextManager[object
 
 def exact(device: torch.device) -> AbstractContextManager[object]:
     """Return the context of sums over neighbours, which are always taken in float32: a hub adds up thousands of small terms."""
-    return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
+    rounded = torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
+    return torch.autocast(device.type, enabled=False) if rounded else nullcontext()

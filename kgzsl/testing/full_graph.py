@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from kgzsl.encoders.convolution import GraphNetwork
+from kgzsl.encoders.dropout import dropout as field_dropout
 
 #: Returns the 0/1 mask of a layer's input `[nodes, columns]`: called with (layer, input).
 Masks = Callable[[int, torch.Tensor], torch.Tensor]
@@ -83,7 +84,7 @@ def masks_on_field(field_rows: Sequence[np.ndarray], dropout: float, generator: 
     def draw(layer: int, features: torch.Tensor) -> torch.Tensor:
         rows = torch.from_numpy(field_rows[layer])
         mask = torch.full_like(features, 1 - dropout).bernoulli_(generator=torch.Generator().manual_seed(layer))
-        mask[rows] = torch.empty(len(rows), features.shape[1]).bernoulli_(1 - dropout, generator=generator)
+        mask[rows] = (field_dropout(torch.ones(len(rows), features.shape[1], dtype=mask.dtype), dropout, generator) > 0).to(mask.dtype)
         return mask
 
     return draw
