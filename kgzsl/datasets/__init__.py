@@ -4,6 +4,8 @@ from kgzsl.datasets.awa import Awa1
 from kgzsl.datasets.base import ImageSet, Split
 from kgzsl.datasets.caltech import caltech101_hop_sets, caltech101_unseen
 from kgzsl.datasets.class_links import ClassLinks, class_links, links_of
+from kgzsl.datasets.composition_set import CompositionSet, CompositionSpace
+from kgzsl.datasets.compositions import COMPOSITION_SETS, list_composition_sets, read_composition_set
 from kgzsl.datasets.cub import Cub
 from kgzsl.datasets.descriptions import imagenet_descriptions
 from kgzsl.datasets.feature_set import FeatureSet, check_same_features
@@ -17,12 +19,15 @@ from kgzsl.datasets.resolver import FEATURE_SETS, list_feature_sets, read_featur
 from kgzsl.datasets.snips import SNIPS_COUNTS, Snips, TextSet, read_snips
 
 __all__ = [
+    "COMPOSITION_SETS",
     "FEATURE_SETS",
     "HOP_COUNTS",
     "KZSL_COUNTS",
     "SNIPS_COUNTS",
     "Awa1",
     "ClassLinks",
+    "CompositionSet",
+    "CompositionSpace",
     "Cub",
     "FeatureSet",
     "FeatureSetReader",
@@ -46,9 +51,11 @@ __all__ = [
     "kzsl_names",
     "kzsl_split",
     "links_of",
+    "list_composition_sets",
     "list_feature_sets",
     "make_folds",
     "packaged_photos",
+    "read_composition_set",
     "read_feature_set",
     "read_snips",
     "read_splits",

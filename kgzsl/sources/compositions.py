@@ -73,7 +73,7 @@ class Compositions(Reader):
             names with one id, an empty or wrongly encoded file; file and line are named.
         """
         lists = self._lists(path)
-        listed = [pair for file in lists for pair in _pairs(file)]
+        listed = [pair for file in lists for pair in read_pairs(file)]
         distinct = sorted(set(listed))
         states, objects = ({name: n for n, name in enumerate(sorted({pair[k] for pair in distinct}))} for k in (0, 1))
         if self.open_world:
@@ -154,8 +154,12 @@ class Compositions(Reader):
             )
 
 
+def read_pairs(file: Path) -> list[tuple[str, str]]:
+    """Return the pairs of one list, in its order; see `Compositions.read` for what is refused."""
+    return list(_pairs(file))
+
+
 def _pairs(file: Path) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of one list."""
     if file.suffix == ".csv":
         yield from _csv_pairs(file)
         return
