@@ -40,8 +40,8 @@ def composed(
     InvalidInputError : a pair twice, positions out of range, or weights outside 0…1.
     """
     _check(len(states), len(objects), pairs, weights)
-    for relation in PAIR_RELATIONS:
-        graph.edges_of(relation)  # they must be there
+    for name in PAIR_RELATIONS:
+        graph.edges_of(name)  # they must be there
     hubs = np.flatnonzero(np.array([kind != KIND for kind in graph.kinds]))
     place = np.full(len(graph), -1, dtype=np.int64)
     place[hubs] = np.arange(len(hubs))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kgzsl.classifiers.compositions.base import CompositionClassifier, Knowledge, PairFeatures
 from kgzsl.classifiers.compositions.cge import CGE
+from kgzsl.classifiers.compositions.cocge import CoCGE
+from kgzsl.classifiers.compositions.graph_gp import CompositionGP
 from kgzsl.classifiers.compositions.joint_heads import JointHeads
 from kgzsl.registry import Resolver
 
@@ -11,7 +13,7 @@ from kgzsl.registry import Resolver
 COMPOSITION_CLASSIFIERS: Resolver[CompositionClassifier] = Resolver(
     "composition-classifiers",
     CompositionClassifier,  # type: ignore[type-abstract]
-    [CGE, JointHeads],
+    [CGE, CoCGE, CompositionGP, JointHeads],
 )
 
 __all__ = ["COMPOSITION_CLASSIFIERS", "CompositionClassifier", "Knowledge", "PairFeatures"]

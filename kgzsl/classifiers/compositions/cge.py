@@ -29,8 +29,9 @@ from torch.nn import functional
 from kgzsl.classifiers.base import check_features
 from kgzsl.classifiers.compositions.base import CompositionClassifier, Knowledge, PairFeatures
 from kgzsl.classifiers.compositions.image_head import ImageHead
-from kgzsl.classifiers.compositions.pair_graph import PairGraph, graph_network
-from kgzsl.classifiers.compositions.pair_training import PairSchedule, check_rows, train_on_pairs
+from kgzsl.classifiers.compositions.pair_graph import PairGraph, all_pairs, graph_network
+from kgzsl.classifiers.compositions.pair_training import PairLearner, PairSchedule, check_rows, train_on_pairs
+from kgzsl.devices import resolve_device
 from kgzsl.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 PAIR_BLOCK, ROW_BLOCK = 4096, 4096
 
 
-class CGE(CompositionClassifier):
+class CGE(PairLearner, CompositionClassifier):
     """Graph convolutions over states, objects and pairs, trained by cross-entropy over the training pairs.
 
     Parameters
@@ -89,8 +90,26 @@ class CGE(CompositionClassifier):
         self.world, self.seed, self.device = world, seed, device
         self.schedule = PairSchedule(epochs, batch_size, learning_rate, weight_decay, patience, precision)
         self.graph: PairGraph | None = None
+        self._table: torch.Tensor | None = None
         #: Loss by epoch and the validation AUC, in 0…1, of each epoch where there is a validation part.
         self.history: dict[str, list[float]] = {}
+
+    def settings(self) -> dict[str, Any]:
+        s = self.schedule
+        return {
+            "encoder": dict(self.encoder),
+            "embedding": self.embedding,
+            "image_hidden": self.image_hidden,
+            "image_dropout": self.image_dropout,
+            "world": self.world,
+            "epochs": s.epochs,
+            "batch_size": s.batch_size,
+            "learning_rate": s.learning_rate,
+            "weight_decay": s.weight_decay,
+            "patience": s.patience,
+            "precision": s.precision,
+            "seed": self.seed,
+        }
 
     def fit(
         self, train: PairFeatures, space: CompositionSpace, knowledge: Knowledge | None, validation: PairFeatures | None = None
@@ -109,8 +128,8 @@ class CGE(CompositionClassifier):
         self._columns = train.matrix.shape[1]
         self._space, self._knowledge = space, knowledge
         self.graph = self._pair_graph()
-        sizes = [self._columns, *self.image_hidden, *([] if self.embedding is None else [self.embedding])]
-        place = self.graph.device
+        sizes, place = self._sizes(self._columns), self.graph.device
+        self._place, self._table = place, None
         self._images = ImageHead(sizes, self.image_dropout).to(place)
         self._network = self.graph.build(sizes[-1])
         generator = torch.Generator(place).manual_seed(self.seed)
@@ -128,9 +147,6 @@ class CGE(CompositionClassifier):
     def modules(self) -> nn.ModuleList:
         """Return everything that is learned."""
         return nn.ModuleList([self._images, self._network])
-
-    def start_epoch(self, epoch: int) -> None:
-        """Called before every epoch, from 1 on."""
 
     def loss(self, features: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return the mean cross-entropy of rows `[rows, dim]`; labels are positions in the space's pairs."""
@@ -164,14 +180,44 @@ class CGE(CompositionClassifier):
 
     def prepared(self, matrix: np.ndarray) -> torch.Tensor:
         """Return features on the device, centred and scaled as those of the training rows."""
-        assert self.graph is not None
-        return torch.from_numpy((matrix - self._centre) * np.float32(self._scale)).to(self.graph.device)
+        return torch.from_numpy((matrix - self._centre) * np.float32(self._scale)).to(self._place)
+
+    # ---- what a bundle keeps
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the image's network, how features are scaled, and the embeddings of all states × objects."""
+        self._check_fitted()
+        every = all_pairs(len(self._space.states), len(self._space.objects))
+        images = {f"images.{name}": value.cpu().numpy() for name, value in self._images.state_dict().items()}
+        scaling = {"centre": self._centre, "scale": np.array([self._scale], dtype=np.float32)}
+        return {**images, **scaling, "pairs": self.embed(every).cpu().numpy()}
+
+    def load_state(self, state: Mapping[str, np.ndarray], space: CompositionSpace) -> None:
+        self._space, self._columns = space, len(state["centre"]) if "centre" in state else 0
+        self._images = ImageHead(self._sizes(self._columns), self.image_dropout)
+        wanted = {f"images.{name}": tuple(value.shape) for name, value in self._images.state_dict().items()}
+        wanted |= {"centre": (self._columns,), "scale": (1,)}
+        wanted["pairs"] = (len(space.states) * len(space.objects), self._sizes(self._columns)[-1])
+        shapes = {name: value.shape for name, value in state.items()}
+        if shapes != wanted:
+            raise InvalidInputError(f"the state of `{self.name}` holds arrays of these shapes: {wanted}", received=shapes)
+        self._images.load_state_dict({n.removeprefix("images."): torch.from_numpy(v) for n, v in state.items() if n.startswith("images.")})
+        self._place = resolve_device(self.device)
+        self._images.to(self._place)
+        self._centre, self._scale = state["centre"], float(state["scale"][0])
+        self._table, self._embedded = torch.from_numpy(state["pairs"]).to(self._place), None
+
+    def _sizes(self, columns: int) -> list[int]:
+        return [columns, *self.image_hidden, *([] if self.embedding is None else [self.embedding])]
+
+    def _check_fitted(self) -> None:
+        if self.graph is None and self._table is None:
+            raise InvalidInputError("a classifier scores after fit", remedy="call its fit first")
 
     # ---- scores
 
     def scores(self, features: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-        if self.graph is None:
-            raise InvalidInputError("a classifier scores after fit", remedy="call its fit first")
+        self._check_fitted()
         check_features(features, self._columns)
         check_pairs(pairs, self._space)
         key = pairs.tobytes()
@@ -182,6 +228,8 @@ class CGE(CompositionClassifier):
     @torch.no_grad()
     def embed(self, pairs: np.ndarray) -> torch.Tensor:
         """Return the embeddings of `pairs` `[pairs, 2]`, float32 `[pairs, dim]`, computed in blocks."""
+        if self._table is not None:
+            return self._table[torch.from_numpy(pairs[:, 0] * len(self._space.objects) + pairs[:, 1]).to(self._place)]
         assert self.graph is not None
         blocks = [pairs[start : start + PAIR_BLOCK] for start in range(0, len(pairs), PAIR_BLOCK)]
         return torch.cat([self._network(*self.graph.encoding(block)) for block in blocks])

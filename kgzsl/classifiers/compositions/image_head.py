@@ -32,9 +32,10 @@ class ImageHead(nn.Module):
         """Draw the weights as torch's linear layers do; biases start at 0."""
         with torch.no_grad():
             for layer in self.linears:
-                bound = 1 / math.sqrt(layer.weight.shape[1])  # type: ignore[index, union-attr]
-                layer.weight.uniform_(-bound, bound, generator=generator)  # type: ignore[union-attr]
-                layer.bias.zero_()  # type: ignore[union-attr]
+                if isinstance(layer, nn.Linear):
+                    bound = 1 / math.sqrt(layer.in_features)
+                    layer.weight.uniform_(-bound, bound, generator=generator)
+                    layer.bias.zero_()
 
     def forward(self, features: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         """Map `[rows, features]` to `[rows, out]`; dropout only when a generator is given."""

@@ -27,7 +27,7 @@ from kgzsl.classifiers.compositions.base import CompositionClassifier, Knowledge
 from kgzsl.classifiers.compositions.cge import check_pairs
 from kgzsl.classifiers.compositions.image_head import ImageHead
 from kgzsl.classifiers.compositions.pair_graph import PairGraph, all_pairs, graph_network
-from kgzsl.classifiers.compositions.pair_training import PairSchedule, check_rows, train_on_pairs
+from kgzsl.classifiers.compositions.pair_training import PairLearner, PairSchedule, check_rows, train_on_pairs
 from kgzsl.devices import resolve_device
 from kgzsl.encoders.dropout import dropout
 from kgzsl.errors import InvalidInputError
@@ -42,7 +42,7 @@ KEPT_PAIRS = 50_000
 _ROWS = 4096
 
 
-class JointHeads(CompositionClassifier):
+class JointHeads(PairLearner, CompositionClassifier):
     """State and object regression, and CGE's pair logits where a graph is given, on one feature row.
 
     Parameters

@@ -117,6 +117,13 @@ class PairGraph:
         field = self.encoder.field(view, pair_ids(self.space.prefix, self.space.states, self.space.objects, pairs)[0])
         return self._inputs(field.inputs, pairs), field
 
+    def concepts(self) -> tuple[torch.Tensor, Field]:
+        """Return input rows and receptive field of the states, then the objects."""
+        s = self.space
+        ids = [*concept_ids(s.prefix, "state", s.states), *concept_ids(s.prefix, "object", s.objects)]
+        field = self.encoder.field(self._view, ids)
+        return self._inputs(field.inputs, s.pairs[:0]), field
+
     def encoding(self, pairs: np.ndarray) -> tuple[torch.Tensor, Field]:
         """Return what gives the same rows as `training` when nothing is dropped, with as little work as this network allows."""
         return self._lazy.field(pairs) if self._lazy is not None else self.training(pairs)
@@ -126,7 +133,8 @@ class PairGraph:
         if not isinstance(self.encoder, SGCN) or len(self.encoder.hidden) != 1:
             return None
         outside = self._outside()
-        return LazyPairs(self._hub_rows, outside, *self._concepts, self._weights, self._listed, self.device)
+        states, objects = self._concepts
+        return LazyPairs(self._hub_rows, outside, states, objects, self._weights, self._listed, self.device)
 
     def _outside(self) -> sp.csr_matrix:
         """Edges among states, objects and outside nodes, both ways, `[hubs, hubs]`; those of pairs are not among them."""

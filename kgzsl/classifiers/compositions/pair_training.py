@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -52,26 +53,47 @@ class PairSchedule:
             )
 
 
-class Learner(Protocol):
-    """What is trained."""
+class PairLearner(ABC):
+    """What is trained: an image side and a pair side whose scores are compared."""
 
     schedule: PairSchedule
+    #: The world whose validation AUC chooses the epoch, `closed` or `open`.
+    world: str = "closed"
 
-    def modules(self) -> nn.ModuleList: ...
+    @abstractmethod
+    def modules(self) -> nn.ModuleList:
+        """Return everything that is learned."""
 
-    def start_epoch(self, epoch: int) -> None: ...
+    @abstractmethod
+    def loss(self, features: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return the mean loss of prepared rows `[rows, dim]`; labels are positions in the space's pairs."""
 
-    def loss(self, features: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor: ...
+    @abstractmethod
+    def prepared(self, matrix: np.ndarray) -> torch.Tensor:
+        """Return features as the image side takes them, on the device."""
 
-    def prepared(self, matrix: np.ndarray) -> torch.Tensor: ...
+    @abstractmethod
+    def embed(self, pairs: np.ndarray) -> torch.Tensor:
+        """Return the embeddings of `pairs` `[pairs, 2]`, `[pairs, dim]`."""
 
-    def embed(self, pairs: np.ndarray) -> torch.Tensor: ...
+    @abstractmethod
+    def _score(self, features: np.ndarray, embedded: torch.Tensor) -> np.ndarray:
+        """Return the scores of features `[rows, dim]` with embedded pairs, `[rows, pairs]`."""
 
-    def _score(self, features: np.ndarray, embedded: torch.Tensor) -> np.ndarray: ...
+    def start_epoch(self, epoch: int) -> None:
+        """Called before every epoch, from 1 on."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of everything that an epoch changes."""
+        return copy.deepcopy(self.modules().state_dict())
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Take back what `snapshot` gave."""
+        self.modules().load_state_dict(snapshot)
 
 
 def train_on_pairs(
-    learner: Learner, train: PairFeatures, validation: PairFeatures | None, space: CompositionSpace, generator: torch.Generator
+    learner: PairLearner, train: PairFeatures, validation: PairFeatures | None, space: CompositionSpace, generator: torch.Generator
 ) -> dict[str, list[float]]:
     """Minimise the learner's loss; leave in its modules the parameters of the epoch with the best validation AUC, else the last.
 
@@ -89,7 +111,7 @@ def train_on_pairs(
     labels = torch.from_numpy(train.labels).to(device)
     optimiser = torch.optim.Adam(modules.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     history: dict[str, list[float]] = {"loss": [], "auc": []}
-    best, kept, since = -1.0, copy.deepcopy(modules.state_dict()), 0
+    best, kept, since = -1.0, learner.snapshot(), 0
     for epoch in track(range(1, schedule.epochs + 1), "training on pairs"):
         learner.start_epoch(epoch)
         total = torch.zeros((), device=device)
@@ -106,21 +128,31 @@ def train_on_pairs(
             continue
         history["auc"].append(validation_auc(learner, validation, space))
         if history["auc"][-1] > best:
-            best, kept, since = history["auc"][-1], copy.deepcopy(modules.state_dict()), 0
+            best, kept, since = history["auc"][-1], learner.snapshot(), 0
         elif (since := since + 1) == schedule.patience:
             break
     if validation is not None:
-        modules.load_state_dict(kept)
+        learner.restore(kept)
     return history
 
 
-def validation_auc(learner: Learner, validation: PairFeatures, space: CompositionSpace) -> float:
-    """Return the AUC of the bias sweep in the closed world of the validation part: seen pairs and the unseen ones it has images of."""
+def validation_auc(learner: PairLearner, validation: PairFeatures, space: CompositionSpace) -> float:
+    """Return the AUC, in 0…1, of the bias sweep on the validation part in the learner's own world.
+
+    The closed world's candidates are the seen pairs and the unseen ones that the part has images of.
+    """
+    from kgzsl.classifiers.compositions.pair_graph import all_pairs
     from kgzsl.metrics.compositional import bias_sweep
 
-    candidates = np.union1d(np.flatnonzero(space.seen), validation.labels)
-    scores = learner._score(validation.matrix, learner.embed(space.pairs[candidates]))
-    return float(bias_sweep(scores, np.searchsorted(candidates, validation.labels), space.seen[candidates]).auc)
+    seen = np.zeros((len(space.states), len(space.objects)), dtype=bool)
+    seen[tuple(space.pairs[space.seen].T)] = True
+    if learner.world == "open":
+        candidates, truth = all_pairs(*seen.shape), np.ravel_multi_index(tuple(space.pairs[validation.labels].T), seen.shape)
+    else:
+        some = np.union1d(np.flatnonzero(space.seen), validation.labels)
+        candidates, truth = space.pairs[some], np.searchsorted(some, validation.labels)
+    scores = learner._score(validation.matrix, learner.embed(candidates))
+    return float(bias_sweep(scores, truth, seen[tuple(candidates.T)]).auc)
 
 
 def check_rows(train: PairFeatures, space: CompositionSpace, validation: PairFeatures | None) -> None:
