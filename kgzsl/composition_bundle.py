@@ -125,7 +125,12 @@ class CompositionBundle:
         return made
 
     def scores(self, features: Features, pairs: np.ndarray) -> np.ndarray:
-        """Return scores `[rows, pairs]` for positions of state and object, int64 `[pairs, 2]`; raises IncompatibleError for other features."""
+        """Return scores `[rows, pairs]` for positions of state and object, int64 `[pairs, 2]`.
+
+        Raises
+        ------
+        IncompatibleError : the features come from another backbone or preprocessing.
+        """
         check_same_recipe(features.meta.get("recipe", {}), self.recipe)
         return self.classifier.scores(features.matrix, np.ascontiguousarray(pairs, dtype=np.int64))
 
@@ -213,6 +218,12 @@ def _space(content: Mapping[str, Any]) -> CompositionSpace:
     """Return the space in a manifest, checked."""
     states, objects = tuple(map(str, content["states"])), tuple(map(str, content["objects"]))
     pairs, seen = np.array(content["pairs"], dtype=np.int64), np.array(content["seen"], dtype=bool)
-    if pairs.ndim != 2 or pairs.shape[1] != 2 or len(pairs) != len(seen) or pairs.min() < 0 or (pairs.max(0) >= (len(states), len(objects))).any():
+    if (
+        pairs.ndim != 2
+        or pairs.shape[1] != 2
+        or len(pairs) != len(seen)
+        or pairs.min() < 0
+        or (pairs.max(0) >= (len(states), len(objects))).any()
+    ):
         raise ValueError("pairs are positions of states and objects, with a flag each")
     return CompositionSpace(str(content["prefix"]), states, objects, pairs, seen)

@@ -115,7 +115,12 @@ def _rows_of(images: CompositionSet, features: Features) -> np.ndarray:
 
 
 def compose(
-    composition: str, images: Features | Images, *, model: CompositionBundle | str | os.PathLike[str], top: int = 20, on_error: str = "raise"
+    composition: str,
+    images: Features | Images,
+    *,
+    model: CompositionBundle | str | os.PathLike[str],
+    top: int = 20,
+    on_error: str = "raise",
 ) -> Ranking:
     """Return the images that fit a composition such as `red dress` best, also one that was never seen.
 

@@ -84,7 +84,9 @@ def _fill(pixels: np.ndarray, paths: Sequence[Path], size: tuple[int, int]) -> N
         bad = [said for said in track(pool.map(one, enumerate(paths)), "decoding images", total=len(paths)) if said]
     if bad:
         raise InvalidInputError(
-            "every image must be readable", received=f"{len(bad):,} of {len(paths):,} are not: {first_five(bad)}", remedy="repair or remove them"
+            "every image must be readable",
+            received=f"{len(bad):,} of {len(paths):,} are not: {first_five(bad)}",
+            remedy="repair or remove them",
         )
 
 

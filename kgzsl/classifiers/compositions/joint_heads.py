@@ -179,8 +179,12 @@ class JointHeads(PairLearner, CompositionClassifier):
         """Return the sum of the mean cross-entropies of standardised rows; labels are positions in the space's pairs."""
         dropped = dropout(features, self.dropout, generator)
         truth = self._labels[labels]
-        total = functional.cross_entropy(self._states(dropped[:, self._cuts[0]], generator).float(), truth[:, 0], label_smoothing=self.smoothing)
-        total = total + functional.cross_entropy(self._objects(dropped[:, self._cuts[1]], generator).float(), truth[:, 1], label_smoothing=self.smoothing)
+        total = functional.cross_entropy(
+            self._states(dropped[:, self._cuts[0]], generator).float(), truth[:, 0], label_smoothing=self.smoothing
+        )
+        total = total + functional.cross_entropy(
+            self._objects(dropped[:, self._cuts[1]], generator).float(), truth[:, 1], label_smoothing=self.smoothing
+        )
         if self._network is not None:
             logits = self._images(dropped).float() @ self._network(*self._field, generator).float().T  # type: ignore[misc]
             total = total + functional.cross_entropy(logits, self._targets[labels])
@@ -200,7 +204,7 @@ class JointHeads(PairLearner, CompositionClassifier):
         pairs = self.space.pairs[candidates]
         parts = self._parts(validation.matrix, pairs, self.embed(pairs))
         tried = ALPHAS if parts[1] is not None else (0.0,)
-        found = [float(bias_sweep(parts[0] if not a else parts[0] + np.float32(a) * parts[1], truth, seen).auc) for a in tried]  # type: ignore[operator]
+        found = [float(bias_sweep(_sum(*parts, alpha), truth, seen).auc) for alpha in tried]
         self.alpha = tried[int(np.argmax(found))]
         return max(found)
 
@@ -230,8 +234,7 @@ class JointHeads(PairLearner, CompositionClassifier):
 
     def _score(self, features: np.ndarray, embedded: torch.Tensor, pairs: np.ndarray | None = None) -> np.ndarray:
         at = embedded[:, :2].long().cpu().numpy() if pairs is None else pairs
-        own, pair = self._parts(features, at, embedded)
-        return own if pair is None or not self.alpha else own + np.float32(self.alpha) * pair
+        return _sum(*self._parts(features, at, embedded), self.alpha)
 
     @torch.no_grad()
     def _parts(self, features: np.ndarray, pairs: np.ndarray, embedded: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
@@ -287,9 +290,15 @@ class JointHeads(PairLearner, CompositionClassifier):
         rows = self._row[pairs[:, 0], pairs[:, 1]]
         if (rows < 0).any():
             raise InvalidInputError(
-                "a bundle of a large world scores the pairs of its closed world", received=f"{int((rows < 0).sum()):,} others", remedy="fit again and score in the same process"
+                "a bundle of a large world scores the pairs of its closed world",
+                received=f"{int((rows < 0).sum()):,} others",
+                remedy="fit again and score in the same process",
             )
         return torch.from_numpy(rows).to(self._centre.device)
+
+
+def _sum(own: np.ndarray, pair: np.ndarray | None, alpha: float) -> np.ndarray:
+    return own if pair is None or not alpha else own + np.float32(alpha) * pair
 
 
 def _span(name: str, given: Sequence[int] | None) -> list[int] | None:
