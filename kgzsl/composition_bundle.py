@@ -125,7 +125,12 @@ class CompositionBundle:
         return made
 
     def scores(self, features: Features, pairs: np.ndarray) -> np.ndarray:
-        """Return scores `[rows, pairs]` for positions of state and object, int64 `[pairs, 2]`; raises IncompatibleError for other features."""
+        """Return scores `[rows, pairs]` for positions of state and object, int64 `[pairs, 2]`.
+
+        Raises
+        ------
+        IncompatibleError : the features come from another backbone or preprocessing.
+        """
         check_same_recipe(features.meta.get("recipe", {}), self.recipe)
         return self.classifier.scores(features.matrix, np.ascontiguousarray(pairs, dtype=np.int64))
 

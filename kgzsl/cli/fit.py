@@ -1,4 +1,4 @@
-"""`kgzsl fit`: graph + seen classes → bundle."""
+"""`kgzsl fit`: graph + seen classes → bundle, or images of compositions → composition bundle."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from kgzsl.cli.fit_compositions import COMPOSITIONS_HELP, FINETUNE_HELP, FOREIGN, METHOD_HELP, TUNE_HELP, fit_compositions
 from kgzsl.cli.inputs import BACKBONE_HELP, CLASSES_HELP, DESCRIPTIONS_HELP, GRAPH_HELP, HIDE_HELP, SEEN_HELP, SETTING_HELP, WEIGHTS_HELP
 from kgzsl.cli.output import emit_json, emit_table
+from kgzsl.errors import InvalidInputError
 
 
 def fit(
+    context: typer.Context,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the bundle.")],
     classes: Annotated[str, typer.Option("--classes", help=CLASSES_HELP)] = "imagenet-21k",
     graph: Annotated[str, typer.Option("--graph", help=GRAPH_HELP)] = "imagenet",
@@ -33,6 +36,10 @@ def fit(
             "--checkpoint", help="Folder that keeps a trained encoder's state; the same command goes on from it.", file_okay=False
         ),
     ] = None,
+    compositions: Annotated[str | None, typer.Option("--compositions", help=COMPOSITIONS_HELP)] = None,
+    method: Annotated[str, typer.Option("--method", help=METHOD_HELP)] = "joint_heads",
+    finetune: Annotated[str | None, typer.Option("--finetune", help=FINETUNE_HELP)] = None,
+    tune: Annotated[list[str] | None, typer.Option("--tune", help=TUNE_HELP)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how much memory training takes, and stop.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an artifact at the target.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -46,6 +53,10 @@ def fit(
     `kgzsl fit --backbone efficientnet-lite0 --hide hidden.txt --calibrate seen.features -o runs/hidden.bundle`
 
     `kgzsl fit --backbone efficientnet-lite0 --encoder trgcn --dry-run -o runs/trgcn.bundle`
+
+    `kgzsl fit --compositions fashion --method cge -o runs/cge.bundle`
+
+    `kgzsl fit --compositions fashion --finetune small --checkpoint runs/fashion.training -o runs/fashion.bundle`
     """
     from kgzsl import front
     from kgzsl.artifacts import check_target
@@ -54,6 +65,30 @@ def fit(
     from kgzsl.matrices import Features
 
     check_target(out, overwrite=overwrite)  # like all below: before the work, not after it
+    given = {name for name in context.params if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"}
+    foreign = sorted(given & set(FOREIGN if compositions is not None else ("method", "finetune", "tune")))
+    if foreign:
+        of, how = ("classes", "without") if compositions is not None else ("compositions", "with")
+        raise InvalidInputError(
+            f"options of {of} go {how} --compositions",
+            received=", ".join(f"--{name.replace('_', '-')}" for name in foreign),
+        )
+    if compositions is not None:
+        fit_compositions(
+            compositions,
+            out,
+            method=method,
+            backbone=backbone,
+            graph=graph if "graph" in given else None,
+            text_encoder=text_encoder,
+            settings=read_settings(setting),
+            finetune=finetune,
+            tune=tune,
+            checkpoint=checkpoint,
+            overwrite=overwrite,
+            as_json=as_json,
+        )
+        return
     wanted, settings = open_classes(classes), read_settings(setting)
     ENCODERS.make(encoder, settings)
     targets = open_targets(weights, backbone, seen, hide)

@@ -16,6 +16,7 @@ NOUNS = {
     "relations": ("kgzsl.sources.vocabulary", "entries"),
     "encoders": ("kgzsl.encoders", "ENCODERS"),
     "classifiers": ("kgzsl.classifiers", "CLASSIFIERS"),
+    "composition-classifiers": ("kgzsl.classifiers.compositions", "COMPOSITION_CLASSIFIERS"),
     "calibrations": ("kgzsl.calibration", "CALIBRATIONS"),
     "backbones": ("kgzsl.features", "BACKBONES"),
     "text-encoders": ("kgzsl.vectors", "TEXT_ENCODERS"),

@@ -37,7 +37,23 @@ def _root(version: bool = typer.Option(False, "--version", callback=_version, is
 
 
 def _register() -> None:
-    from kgzsl.cli import audit, data, doctor, embed, evaluate, experiment, features, fit, graph, link, listing, predict, report, vectors
+    from kgzsl.cli import (
+        audit,
+        compose,
+        data,
+        doctor,
+        embed,
+        evaluate,
+        experiment,
+        features,
+        fit,
+        graph,
+        link,
+        listing,
+        predict,
+        report,
+        vectors,
+    )
 
     app.add_typer(data.app, name="data")
     graph.app.command("audit")(audit.audit)
@@ -53,6 +69,7 @@ def _register() -> None:
     app.command("embed")(embed.embed)
     app.command("fit")(fit.fit)
     app.command("predict")(predict.predict)
+    app.command("compose")(compose.compose)
     app.command("report")(report.report)
 
 

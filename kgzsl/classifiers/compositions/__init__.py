@@ -6,6 +6,7 @@ from kgzsl.classifiers.compositions.base import CompositionClassifier, Knowledge
 from kgzsl.classifiers.compositions.cge import CGE
 from kgzsl.classifiers.compositions.cocge import CoCGE
 from kgzsl.classifiers.compositions.compcos import CompCos
+from kgzsl.classifiers.compositions.csp import CSP
 from kgzsl.classifiers.compositions.graph_gp import CompositionGP
 from kgzsl.classifiers.compositions.joint_heads import JointHeads
 from kgzsl.classifiers.compositions.le_plus import LabelEmbedPlus
@@ -17,7 +18,7 @@ from kgzsl.registry import Resolver
 COMPOSITION_CLASSIFIERS: Resolver[CompositionClassifier] = Resolver(
     "composition-classifiers",
     CompositionClassifier,  # type: ignore[type-abstract]
-    [CGE, CoCGE, CompCos, CompositionGP, JointHeads, LabelEmbedPlus, SymNet, VisualProduct],
+    [CGE, CSP, CoCGE, CompCos, CompositionGP, JointHeads, LabelEmbedPlus, SymNet, VisualProduct],
 )
 
 __all__ = ["COMPOSITION_CLASSIFIERS", "CompositionClassifier", "Knowledge", "PairFeatures"]

@@ -81,9 +81,9 @@ class FineTuning:
             raise InvalidInputError(
                 "a trainable backbone is needed", received=repr(self.backbone), remedy=f"choose from: {', '.join(TRAINABLE)}"
             )
-        if self.epochs < 0 or self.batch_size < 2 or self.patience < 0 or min(self.height, self.width) < 32:
+        if self.epochs < 0 or self.batch_size < 1 or self.patience < 0 or min(self.height, self.width) < 32:
             raise InvalidInputError(
-                "epochs and patience are at least 0, a batch has two images or more, an image 32 pixels a side",
+                "epochs and patience are at least 0, a batch has an image or more, an image 32 pixels a side",
                 received=f"{self.epochs}, {self.patience}, {self.batch_size}, {self.height} × {self.width}",
             )
         rates = (self.learning_rate, self.head_learning_rate)
@@ -213,9 +213,8 @@ def _epoch(
     """Pass over the training images once and return the mean loss."""
     place = generator.device
     order = torch.randperm(len(labels), generator=generator, device=place).cpu()
-    batches = [batch.sort().values for batch in order.split(tuning.batch_size) if len(batch) > 1]  # one image has no batch statistics
+    batches = [batch.sort().values for batch in order.split(tuning.batch_size)]
     total, steps = 0.0, tuning.epochs * len(batches)
-    network.train()
     for number, batch in enumerate(track(batches, f"epoch {epoch}", total=len(batches))):
         factor = tuning.rate((epoch - 1) * len(batches) + number, steps)
         for group, rate in zip(optimiser.param_groups, (tuning.learning_rate, tuning.head_learning_rate), strict=True):
@@ -230,7 +229,6 @@ def _epoch(
         value = loss.item()
         check_loss(value, f"epoch {epoch}, step {number}", "lower the learning rates")
         total += value * len(batch)
-    network.eval()
     return total / len(labels)
 
 
@@ -253,7 +251,7 @@ def _checkpoint(
 def _checked(progress: Mapping[str, Any]) -> dict[str, Any]:
     """Return the history in a checkpoint; raises ArtifactError when it is none."""
     try:
-        found = {
+        found: dict[str, Any] = {
             "loss": list(map(float, progress["loss"])),
             "auc": list(map(float, progress["auc"])),
             "best_epoch": int(progress["best_epoch"]),

@@ -204,7 +204,7 @@ class JointHeads(PairLearner, CompositionClassifier):
         pairs = self.space.pairs[candidates]
         parts = self._parts(validation.matrix, pairs, self.embed(pairs))
         tried = ALPHAS if parts[1] is not None else (0.0,)
-        found = [float(bias_sweep(parts[0] if not a else parts[0] + np.float32(a) * parts[1], truth, seen).auc) for a in tried]  # type: ignore[operator]
+        found = [float(bias_sweep(_sum(*parts, alpha), truth, seen).auc) for alpha in tried]
         self.alpha = tried[int(np.argmax(found))]
         return max(found)
 
@@ -234,8 +234,7 @@ class JointHeads(PairLearner, CompositionClassifier):
 
     def _score(self, features: np.ndarray, embedded: torch.Tensor, pairs: np.ndarray | None = None) -> np.ndarray:
         at = embedded[:, :2].long().cpu().numpy() if pairs is None else pairs
-        own, pair = self._parts(features, at, embedded)
-        return own if pair is None or not self.alpha else own + np.float32(self.alpha) * pair
+        return _sum(*self._parts(features, at, embedded), self.alpha)
 
     @torch.no_grad()
     def _parts(self, features: np.ndarray, pairs: np.ndarray, embedded: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
@@ -296,6 +295,10 @@ class JointHeads(PairLearner, CompositionClassifier):
                 remedy="fit again and score in the same process",
             )
         return torch.from_numpy(rows).to(self._centre.device)
+
+
+def _sum(own: np.ndarray, pair: np.ndarray | None, alpha: float) -> np.ndarray:
+    return own if pair is None or not alpha else own + np.float32(alpha) * pair
 
 
 def _span(name: str, given: Sequence[int] | None) -> list[int] | None:
