@@ -76,7 +76,7 @@ class ImageNetwork(nn.Module):
         body.load_state_dict(weights)
         _fuse(body.eval())
         network.body.load_state_dict({k: v for k, v in body.state_dict().items() if not k.startswith("_fc.")})
-        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Map bytes `[images, height, width, 3]` to rows `[images, dim]`, float32."""
