@@ -122,8 +122,8 @@ def collect(paths: Sequence[str | os.PathLike[str]]) -> list[dict[str, Any]]:
 def tables(results: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     """Return the results of every table, by its name: a kind of `COLUMNS`, and for feature sets what they share.
 
-    Image results are in one table only where the backbone is the same; its name says which, unless it is the usual one. Feature results are in
-    one table only where features and split are the same; it is named after the shortest dataset name.
+    Image results are in one table only where the backbone is the same; the table's name says which, unless it is the usual one.
+    Feature results are in one table only where features and split are the same; it is named after the shortest dataset name.
     """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for kind in COLUMNS:
