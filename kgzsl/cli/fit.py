@@ -46,21 +46,19 @@ def fit(
 ) -> None:
     """Write a bundle that predicts seen and never-seen classes.
 
-        Examples:
+    Examples:
 
-        `kgzsl fit --backbone efficientnet-lite0 -o runs/imagenet21k.bundle`
+    `kgzsl fit --backbone efficientnet-lite0 -o runs/imagenet21k.bundle`
 
-        `kgzsl fit --backbone efficientnet-lite0 --hide hidden.txt --calibrate seen.features -o runs/hidden.bundle`
+    `kgzsl fit --backbone efficientnet-lite0 --hide hidden.txt --calibrate seen.features -o runs/hidden.bundle`
 
-        `kgzsl fit --backbone efficientnet-lite0 --encoder trgcn --dry-run -o runs/trgcn.bundle`
+    `kgzsl fit --backbone efficientnet-lite0 --encoder trgcn --dry-run -o runs/trgcn.bundle`
 
-    <<<<<<< HEAD
-        `kgzsl fit --compositions fashion --method cge -o runs/cge.bundle`
+    `kgzsl fit --compositions fashion --method cge -o runs/cge.bundle`
 
-        `kgzsl fit --compositions fashion --finetune small --checkpoint runs/fashion.training -o runs/fashion.bundle`
-    =======
-        `torchrun --nproc-per-node 4 -m kgzsl fit --backbone efficientnet-lite0 --encoder trgcn --set precision=bfloat16 -o runs/trgcn.bundle`
-    >>>>>>> main
+    `kgzsl fit --compositions fashion --finetune small --checkpoint runs/fashion.training -o runs/fashion.bundle`
+
+    `torchrun --nproc-per-node 4 -m kgzsl fit --backbone efficientnet-lite0 --encoder trgcn --set precision=bfloat16 -o runs/trgcn.bundle`
     """
     from kgzsl import front
     from kgzsl.artifacts import check_target

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from kgzsl.datasets import FEATURE_SETS
+from kgzsl.datasets import COMPOSITION_SETS, FEATURE_SETS
 from kgzsl.errors import ArtifactError, InvalidInputError, MissingDataError, UnknownNameError
 from kgzsl.experiments.cell import CELLS, cell_of, load_cell, shipped_cells
 from kgzsl.experiments.leaderboard import COLUMNS, collect, markdown, published_markdown, rows_of, tables, update_document
@@ -30,6 +30,10 @@ def test_every_shipped_cell_is_sound(name):
     check_cell(cell)
     if cell.task == "feature-zsl":
         assert cell.dataset in {e.name for e in FEATURE_SETS}
+    elif cell.task == "composition-zsl":
+        assert cell.dataset in {e.name for e in COMPOSITION_SETS} and (
+            cell.finetune is not None or cell.backbone in {e.name for e in BACKBONES}
+        )
     else:
         assert cell.backbone in {e.name for e in BACKBONES}
     if cell.graph:
