@@ -183,6 +183,22 @@ def test_prompts_run_the_models_own_text_encoder(tmp_path):
     assert encoder.dim == 24 and encoder.scale == pytest.approx(float(model.logit_scale.exp().detach()))
 
 
+def test_features_of_a_clip_like_folder_are_its_images_in_the_space_of_texts(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    from PIL import Image
+
+    from kgzsl.features import make_backbone
+
+    _, _, files = small()
+    save_clip(tmp_path)
+    model, processor = transformers.CLIPModel.from_pretrained(tmp_path).eval(), transformers.AutoImageProcessor.from_pretrained(tmp_path)
+    with Image.open(files["train"][0]) as image, torch.no_grad():
+        own = model.get_image_features(pixel_values=processor(images=image.convert("RGB"), return_tensors="pt")["pixel_values"])
+    own = getattr(own, "pooler_output", own).numpy()
+    np.testing.assert_allclose(image_rows(str(tmp_path), tuple(files["train"][:1])), own, rtol=1e-4, atol=1e-5)
+    assert make_backbone(str(tmp_path), device="cpu").recipe()["pooling"] == "image embedding"
+
+
 def test_csp_learns_the_vectors_and_nothing_else(tmp_path):
     pytest.importorskip("transformers")
     space, parts, files = small()

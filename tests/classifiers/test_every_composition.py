@@ -8,10 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from classifiers.clip_folder import image_rows, save_clip
-from classifiers.composition_cases import CompositionCase, TrainedCase, small
+from classifiers.composition_cases import CompositionCase, TrainedCase, knowledge, small
 
 from kgzsl.classifiers.compositions import COMPOSITION_CLASSIFIERS, PairFeatures
+from kgzsl.classifiers.compositions.feasibility import concept_vectors
 from kgzsl.classifiers.compositions.trained import TrainedCompositions
 from kgzsl.errors import MissingDataError
 
@@ -109,3 +111,23 @@ def test_the_small_space_has_what_the_cases_need():
     assert len(space) > 40
     assert not space.seen.all() and space.seen[parts["train"].labels].all()
     assert not space.seen[parts["val"].labels].all() and np.isfinite(parts["val"].matrix).all()
+
+
+@pytest.mark.parametrize("case", [TestCompCos, TestCompCosOpen, TestLabelEmbedPlus, TestSymNet, TestVisualProduct])
+def test_no_tensor_is_left_on_another_device(case):
+    """On torch's `meta` device a stray CPU tensor fails."""
+    space, parts, _ = small()
+    method = case.make(device="meta", dropout=0.0)
+    words = concept_vectors(space, knowledge()) if method.needs_words else None
+    columns = parts["train"].matrix.shape[1]
+    method._standardise(parts["train"].matrix)
+    method._start(space, columns, words)
+    rows = method.prepared(parts["train"].matrix[:6])
+    scores = method.compatibility(rows, method.embedded(method._seen_pairs))
+    states, objects = method.primitive_logits(rows)
+    assert scores.shape == (6, int(space.seen.sum())) and states.shape == (6, 8) and objects.shape == (6, 10)
+    (scores.sum() + states.sum() + objects.sum()).backward()
+    assert {t.device.type for t in (rows, scores, states, objects)} == {"meta"}
+    assert any(p.grad is not None and p.grad.device.type == "meta" for p in method.modules().parameters())
+    with pytest.raises(RuntimeError, match="device"):  # the check itself can fail
+        method.compatibility(torch.zeros(6, columns), method.embedded(method._seen_pairs))
