@@ -17,7 +17,7 @@ from kgzsl.classifiers.compositions.augmenting import Oversampling, attacked, ch
 from kgzsl.classifiers.compositions.base import CompositionClassifier, Knowledge, PairFeatures
 from kgzsl.classifiers.compositions.cge import check_pairs
 from kgzsl.classifiers.compositions.feasibility import concept_vectors
-from kgzsl.classifiers.compositions.pair_training import PairSchedule, check_rows, train_on_pairs
+from kgzsl.classifiers.compositions.pair_training import PairLearner, PairSchedule, check_rows, train_on_pairs
 from kgzsl.devices import resolve_device
 from kgzsl.errors import InvalidInputError
 from kgzsl.registry import parameters
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Words = tuple[np.ndarray, np.ndarray]
 
 
-class TrainedCompositions(CompositionClassifier):
+class TrainedCompositions(PairLearner, CompositionClassifier):
     """A network on standardised feature rows, trained by gradient; the epoch is the one with the best validation AUC.
 
     A method states its network, how pairs are embedded, how rows and embedded pairs are compared, and its loss. It may override what is
