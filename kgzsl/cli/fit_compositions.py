@@ -54,7 +54,8 @@ def fit_compositions(
     features = None
     if tuning is None:
         network = make_backbone(backbone or DEFAULT_BACKBONE)
-        features = extract([str(p) for p in images.paths], network)
+        found = extract([str(p) for p in images.paths], network)
+        features = dataclasses.replace(found, ids=tuple(p.relative_to(images.root).as_posix() for p in images.paths))
     bundle = front_compositions.fit_compositions(
         images,
         method=method,

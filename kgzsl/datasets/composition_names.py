@@ -74,9 +74,7 @@ def _index(names: Sequence[str]) -> dict[str, list[int]]:
     return found
 
 
-def _received(
-    text: str, splits: Sequence[tuple[list[str], list[str]]], states: dict[str, list[int]], objects: dict[str, list[int]]
-) -> str:
+def _received(text: str, splits: Sequence[tuple[list[str], list[str]]], states: dict[str, list[int]], objects: dict[str, list[int]]) -> str:
     for left, right in splits:
         if _key(left) in states:
             return f"{text!r}: {' '.join(left)!r} is a state, but {' '.join(right)!r} is no object"

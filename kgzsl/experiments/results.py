@@ -125,10 +125,11 @@ SCHEMA: dict[str, Any] = {
             "additionalProperties": {"type": ["string", "integer"]},
         },
         "seconds": {"type": "number", "minimum": 0},
+        "cpu_seconds": {"type": "number", "minimum": 0},
         "peak_mib": {"type": "number", "minimum": 0},
         "evidence": _EVIDENCE,
     },
-    "if": {"properties": {"task": {"const": "feature-zsl"}}},
+    "if": {"properties": {"task": {"enum": ["feature-zsl", "composition-zsl"]}}},
     "then": {"properties": {"digests": {"required": ["features"]}}},
     "else": {"properties": {"digests": {"required": ["graph", "vectors", "weights"]}}},
 }

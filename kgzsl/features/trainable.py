@@ -76,7 +76,7 @@ class ImageNetwork(nn.Module):
         body.load_state_dict(weights)
         _fuse(body.eval())
         network.body.load_state_dict({k: v for k, v in body.state_dict().items() if not k.startswith("_fc.")})
-        return network.to(memory_format=torch.channels_last)
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Map bytes `[images, height, width, 3]` to rows `[images, dim]`, float32."""
@@ -142,7 +142,7 @@ class TrainedBackbone(Backbone):
         self.state = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
         self.parts, self._of = network.parts, network.name
         copied = copy.deepcopy(network).eval().requires_grad_(False)
-        self._network = copied.to(device=self.device, memory_format=torch.channels_last)
+        self._network = copied.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
     def of_state(cls, recipe: dict[str, Any], state: dict[str, torch.Tensor], device: str | torch.device = "auto") -> TrainedBackbone:

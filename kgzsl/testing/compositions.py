@@ -36,4 +36,5 @@ def few_photographs(each: int = 6) -> CompositionSet:
     first = np.flatnonzero(seen)
     candidates = {p: np.union1d(first, labels[parts == k]) if k else first for k, p in enumerate(PARTS)}
     space = CompositionSpace(whole.space.prefix, STATES, OBJECTS, pairs, seen)
-    return CompositionSet("few-photographs", whole.version, whole.root, space, tuple(whole.paths[i] for i in rows), labels, parts, candidates)
+    paths = tuple(whole.paths[i] for i in rows)
+    return CompositionSet("few-photographs", whole.version, whole.root, space, paths, labels, parts, candidates)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -162,4 +163,4 @@ def test_settings_are_checked(wrong):
 
 def test_the_rate_rises_and_falls_to_nothing():
     rates = [TINY.rate(step, 100) for step in range(100)]
-    assert rates[0] < rates[5] < max(rates) and rates[-1] < 1e-3 and all(a > b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert rates[0] < rates[5] < max(rates) and rates[-1] < 1e-3 and all(a > b for a, b in itertools.pairwise(rates[10:]))

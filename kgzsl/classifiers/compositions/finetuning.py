@@ -251,7 +251,7 @@ def _checkpoint(
 def _checked(progress: Mapping[str, Any]) -> dict[str, Any]:
     """Return the history in a checkpoint; raises ArtifactError when it is none."""
     try:
-        found = {
+        found: dict[str, Any] = {
             "loss": list(map(float, progress["loss"])),
             "auc": list(map(float, progress["auc"])),
             "best_epoch": int(progress["best_epoch"]),

@@ -166,7 +166,7 @@ class JointHeads(PairLearner, CompositionClassifier):
     def modules(self) -> nn.ModuleList:
         """Return everything that is learned."""
         pair = [self._images, self._network] if self._network is not None else []
-        return nn.ModuleList([self._states, self._objects, *pair])
+        return nn.ModuleList([self._states, self._objects, *filter(None, pair)])
 
     def start_epoch(self, epoch: int) -> None:
         """Called before every epoch, from 1 on."""
