@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Words = tuple[np.ndarray, np.ndarray]
 
 
-class TrainedCompositions(CompositionClassifier, PairLearner):
+class TrainedCompositions(PairLearner, CompositionClassifier):
     """A network on standardised feature rows, trained by gradient; the epoch is the one with the best validation AUC.
 
     A method states its network, how pairs are embedded, how rows and embedded pairs are compared, and its loss. It may override what is
