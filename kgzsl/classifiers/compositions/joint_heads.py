@@ -69,9 +69,9 @@ class JointHeads(PairLearner, CompositionClassifier):
         object_columns: Sequence[int] | None = None,
         embedding: int = 256,
         graph_hidden: int = 1024,
-        dropout: float = 0.3,
+        dropout: float = 0.5,
         smoothing: float = 0.1,
-        epochs: int = 30,
+        epochs: int = 20,
         batch_size: int = 128,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-4,
@@ -125,7 +125,7 @@ class JointHeads(PairLearner, CompositionClassifier):
 
     def start(self, train: PairFeatures, space: CompositionSpace, knowledge: Knowledge | None) -> torch.Generator:
         """Draw initial weights for `train`'s columns and return the generator that training goes on with."""
-        self.space, place = space, resolve_device(self.device)
+        self.space, place, self.alpha = space, resolve_device(self.device), 0.0
         columns = train.matrix.shape[1]
         spread = train.matrix.std(axis=0)
         # a column that is all but constant in training must not grow into an outlier elsewhere
