@@ -43,6 +43,9 @@ class ImageTable:
         self._refuse(f"a split is one of {', '.join(PARTS)}", [part not in PARTS for part in self.parts])
         self._refuse("an image is a relative path that stays in the dataset's folder", [_leaves(image) for image in self.images])
         self._check_images()
+        empty = [part for part in PARTS if part not in set(self.parts)]
+        if empty:
+            raise SourceError("every split has images", received=f"{self.source}: {', '.join(empty)} has none")
 
     def _check_images(self) -> None:
         """Raise SourceError where an image comes twice, naming the parts or the pairs that it is in."""

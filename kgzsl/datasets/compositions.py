@@ -4,42 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
+from kgzsl.datasets.composition_natural import TABLE, Cgqa, MitStates, UtZappos, VawCzsl, read_natural
+from kgzsl.datasets.composition_readers import CompositionSetReader
 from kgzsl.datasets.composition_set import CompositionSet
 from kgzsl.datasets.composition_tables import composition_set, read_image_table, unseen_added
 from kgzsl.datasets.folders import BenchmarkFolder
 from kgzsl.errors import MissingDataError
 from kgzsl.registry import Entry, Resolver
-from kgzsl.sources.compositions import read_pairs
+from kgzsl.sources.compositions import NATURAL, read_pairs
 from kgzsl.sources.prefixes import check_prefix
-
-TABLE = "metadata.csv"
-
-
-class CompositionSetReader(ABC):
-    """A compositional benchmark, by name.
-
-    Attributes
-    ----------
-    name : the name in the resolver, and what a cell's `dataset:` says.
-    source : the paper.
-    """
-
-    name: ClassVar[str]
-    source: ClassVar[str]
-
-    @abstractmethod
-    def read(self) -> CompositionSet:
-        """Return the set, validated, with its published counts asserted where it is a published one.
-
-        Raises
-        ------
-        MissingDataError : a file is missing; the message says which file goes where.
-        SourceError, InvalidInputError : a file is not the published one; the rule that it breaks is named.
-        """
 
 
 class Fashion(CompositionSetReader):
@@ -63,13 +39,13 @@ class Fashion(CompositionSetReader):
 
 
 class OwnCompositions(CompositionSetReader):
-    """A folder of your own: images and `metadata.csv` (image, state, object, split).
+    """A folder of your own: images and `metadata.csv` (image, state, object, split), or the field's layout.
 
     Parameters
     ----------
-    path : a folder with `metadata.csv` (columns `image`, `state`, `object`, `split`), or such a file; paths of images are relative
-        to its folder. Lists of pairs beside it (`train_pairs.txt` and `val_pairs.txt`, `test_pairs.txt`, or `val_unseen_pairs.txt`,
-        `test_unseen_pairs.txt`) are held against it.
+    path : a folder of the layout `compositional-split-natural` (see `read_natural`), a folder with `metadata.csv` (columns `image`,
+        `state`, `object`, `split`), or such a file; its images' paths are relative to its folder. Lists of pairs beside it
+        (`train_pairs.txt`, and `val_pairs.txt` or `val_unseen_pairs.txt`, the same for test) are held against it.
     prefix : of the ids in a graph; None takes the folder's name.
     version : for the digest and the results.
     """
@@ -89,6 +65,9 @@ class OwnCompositions(CompositionSetReader):
 
     def read(self) -> CompositionSet:
         """Return the set; see `CompositionSetReader.read`."""
+        if (self.path / NATURAL).is_dir():
+            folder = BenchmarkFolder(self.path.name, self.path)
+            return read_natural(folder, name=self.prefix, version=self.version, prefix=self.prefix).validate()
         file = self.path if self.path.is_file() else self.path / TABLE
         return read_table_folder(file, name=self.prefix, version=self.version, prefix=self.prefix).validate()
 
@@ -117,7 +96,7 @@ def read_table_folder(file: Path, *, name: str, version: str, prefix: str) -> Co
 COMPOSITION_SETS: Resolver[CompositionSetReader] = Resolver(
     "composition-sets",
     CompositionSetReader,  # type: ignore[type-abstract]
-    [Fashion, OwnCompositions],
+    [Cgqa, Fashion, MitStates, OwnCompositions, UtZappos, VawCzsl],
 )
 
 

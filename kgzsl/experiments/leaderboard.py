@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from kgzsl.errors import InvalidInputError, MissingDataError, first_five
@@ -83,6 +84,12 @@ class Row:
     """One line of a table: the result's name, what it was made with, and `(mean, std)` per column, accuracies in per cent.
 
     A value is None where the method has no such number.
+
+    Attributes
+    ----------
+    between_seeds : standard deviation, over seeds, of the first column's mean over splits; None for fewer than two seeds or splits.
+    cpu_seconds : processor time per run; None in results that did not take it.
+    peak_mib : the largest resident memory of the process.
     """
 
     name: str
@@ -91,6 +98,9 @@ class Row:
     semantics: str
     runs: int
     values: tuple[tuple[float, float] | None, ...]
+    between_seeds: float | None = None
+    cpu_seconds: float | None = None
+    peak_mib: float | None = None
 
 
 def collect(paths: Sequence[str | os.PathLike[str]]) -> list[dict[str, Any]]:
@@ -110,14 +120,15 @@ def collect(paths: Sequence[str | os.PathLike[str]]) -> list[dict[str, Any]]:
 def tables(results: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     """Return the results of every table, by its name: a kind of `COLUMNS`, and for feature sets what they share.
 
-    Feature results are in one table only where features and split are the same; it is named after the shortest dataset name.
+    Image results are in one table only where the backbone is the same; all but the first backbone's name it. Feature results are in
+    one table only where features and split are the same; it is named after the shortest dataset name.
     """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for kind in COLUMNS:
         for result in results:
             if result["task"] in FURTHER.get(kind, (kind,)) and (kind not in FURTHER or _has(result, kind)):
                 group = _group(result, results)
-                name = f"{kind} {group}" if kind in FURTHER or group != result["task"] else kind
+                name = f"{kind} {group}" if kind in FURTHER or kind == "feature-zsl" else group
                 found.setdefault(name, []).append(result)
     return found
 
@@ -129,9 +140,11 @@ def _has(result: Mapping[str, Any], kind: str) -> bool:
 
 
 def _group(result: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
-    """The task of an image result; of a feature result, the shortest name among the datasets with its rows and split."""
+    """The task of an image result, with its backbone unless that is the first; of a feature result, the shortest dataset's name."""
     if result["task"] != "feature-zsl":
-        return str(result["task"])
+        first = min(str(r["cell"].get("backbone", "")) for r in results if r["task"] == result["task"])
+        own = str(result["cell"].get("backbone", ""))
+        return str(result["task"]) if own == first else f"{result['task']} {own}"
 
     def same(r: Mapping[str, Any]) -> tuple[str, str]:
         return r["digests"]["features"], r["runs"][0]["split_digest"]
@@ -163,9 +176,24 @@ def rows_of(results: Sequence[Mapping[str, Any]], table: str) -> list[Row]:
                 semantics=semantics_of(result),
                 runs=len(result["runs"]),
                 values=tuple((k * c["mean"], k * c["std"]) if c else None for k, c in zip(scales, cells, strict=True)),
+                between_seeds=_between_seeds(result["runs"], COLUMNS[kind][0]),
+                cpu_seconds=result["cpu_seconds"] / len(result["runs"]) if "cpu_seconds" in result else None,
+                peak_mib=result["peak_mib"],
             )
         )
     return sorted(rows, key=lambda row: -(row.values[0] or (0.0, 0.0))[0])
+
+
+def _between_seeds(runs: Sequence[Mapping[str, Any]], column: Column) -> float | None:
+    """Return how far the seeds' means over splits lie apart; the spread of all runs is mostly that of the splits."""
+    values: dict[int, list[float]] = {}
+    for run in runs:
+        value = run["protocols"].get(column.protocol, {}).get(column.metric)
+        if value is not None:
+            values.setdefault(run["seed"], []).append(column.scale * value)
+    if len(values) < 2 or min(map(len, values.values())) < 2:
+        return None
+    return stdev(fmean(found) for found in values.values())
 
 
 def semantics_of(result: Mapping[str, Any]) -> str:
@@ -193,11 +221,15 @@ def markdown(rows: Sequence[Row], table: str) -> str:
     columns = COLUMNS[table.split(" ")[0]]
     shown = [k for k in range(len(columns)) if any(row.values[k] for row in rows)]
     varied = table.startswith("feature-zsl")
-    lines_of = [["method", *(["semantics"] if varied else []), *(columns[k].heading for k in shown), "runs"]]
+    seeds, timed = (any(getattr(row, name) is not None for row in rows) for name in ("between_seeds", "cpu_seconds"))
+    further = [*(["± seeds"] if seeds else []), "runs", *(["CPU s/run", "MiB"] if timed else [])]
+    lines_of = [["method", *(["semantics"] if varied else []), *(columns[k].heading for k in shown), *further]]
     for row in rows:
         cells = [value_text(row.values[k], row.runs, columns[k].scale) for k in shown]
         method = f"`{row.method}`" if " " not in row.method else row.method
-        lines_of.append([method, *([row.semantics] if varied else []), *cells, str(row.runs)])
+        cost = [_number(row.cpu_seconds), _number(row.peak_mib)] if timed else []
+        cells += [*([_number(row.between_seeds, 1)] if seeds else []), str(row.runs), *cost]
+        lines_of.append([method, *([row.semantics] if varied else []), *cells])
     widths = [max(len(line[k]) for line in lines_of) for k in range(len(lines_of[0]))]  # aligned, to read well in a terminal too
     lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines_of]
     lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
@@ -210,6 +242,10 @@ def value_text(value: tuple[float, float] | None, runs: int, scale: float) -> st
     if value is None:
         return "–"
     return f"{value[0]:.{digits}f} ± {value[1]:.{digits}f}" if runs > 1 else f"{value[0]:.{digits}f}"
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"
 
 
 def published_markdown(results: Sequence[Mapping[str, Any]], table: str) -> str:

@@ -125,6 +125,7 @@ SCHEMA: dict[str, Any] = {
             "additionalProperties": {"type": ["string", "integer"]},
         },
         "seconds": {"type": "number", "minimum": 0},
+        "cpu_seconds": {"type": "number", "minimum": 0},
         "peak_mib": {"type": "number", "minimum": 0},
         "evidence": _EVIDENCE,
     },

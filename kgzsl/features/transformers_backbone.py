@@ -22,7 +22,8 @@ class TransformersBackbone(Backbone):
     """Any `transformers` image model in a folder (config.json, preprocessor_config.json, safetensors).
 
     Features are the model's pooled output; a model with an ImageNet-1k head gives the features its linear head reads,
-    so that `classifier()` scores exactly them. Code that comes with a model is never run, and pickled weights are never read.
+    so that `classifier()` scores exactly them; a CLIP-like model gives its images' embeddings in the space of texts. Code that comes
+    with a model is never run, and pickled weights are never read.
     """
 
     name = "transformers"
@@ -61,8 +62,13 @@ class TransformersBackbone(Backbone):
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         """Return the pooled features `[images, dim]`, float32 on the CPU."""
         batch = batch.to(self.device)
-        pooled = _HeadInput(self._head)(self._model, batch) if self._head is not None else _pooled(self._model(pixel_values=batch))
+        pooled = _HeadInput(self._head)(self._model, batch) if self._head is not None else _pooled(self._images(pixel_values=batch))
         return pooled.flatten(1).float().cpu()
+
+    @property
+    def _images(self) -> Any:
+        """The call that takes images alone: a model of images and texts has one of its own."""
+        return getattr(self._model, "get_image_features", self._model)
 
     def recipe(self) -> dict[str, Any]:
         """Return the feature recipe; the preprocessing is the image processor's own configuration."""
@@ -73,9 +79,14 @@ class TransformersBackbone(Backbone):
             "orientation": "exif",
             "preprocessor": _preprocessing(self._processor.to_dict()),
             "input": self._input,
-            "pooling": "input of the linear head" if self._head is not None else "pooler output",
+            "pooling": self._pooling(),
             "dtype": "float32",
         }
+
+    def _pooling(self) -> str:
+        if self._head is not None:
+            return "input of the linear head"
+        return "image embedding" if hasattr(self._model, "get_image_features") else "pooler output"
 
     def classifier(self) -> ClassifierWeights:
         """Return the model's ImageNet-1k head `[1000, dim + 1]`; see `Backbone.classifier`."""
@@ -187,6 +198,8 @@ def _linear_head(model: torch.nn.Module) -> torch.nn.Linear | None:
 
 
 def _pooled(output: Any) -> torch.Tensor:
+    if isinstance(output, torch.Tensor):
+        return output  # `get_image_features` before transformers 5
     pooled = getattr(output, "pooler_output", None)
     if pooled is None:
         hidden = output.last_hidden_state

@@ -18,7 +18,7 @@ from kgzsl.sources.prefixes import benchmark_iri, check_prefix
 from kgzsl.sources.tables import numbered_lines
 from kgzsl.sources.vocabulary import vocabulary
 
-_NATURAL = "compositional-split-natural"
+NATURAL = "compositional-split-natural"
 _COLUMNS = ("state", "object")
 #: States × objects beyond which an open world is refused: C-GQA's has 278,362 pairs, VAW-CZSL's 238,260.
 LARGEST_WORLD = 20_000_000
@@ -87,7 +87,7 @@ class Compositions(Reader):
     def _lists(self, path: Path) -> list[Path]:
         if path.is_file() and self.files is None:
             return [path]
-        home = path / _NATURAL if (path / _NATURAL).is_dir() else path
+        home = path / NATURAL if (path / NATURAL).is_dir() else path
         found = [path / f for f in self.files] if self.files is not None else sorted(home.glob("*_pairs.txt"))
         absent = [f for f in found if not f.is_file()]
         if absent or not found:
@@ -154,22 +154,28 @@ class Compositions(Reader):
             )
 
 
-def read_pairs(file: Path) -> list[tuple[str, str]]:
-    """Return the pairs of one list, in its order; see `Compositions.read` for what is refused."""
-    return list(_pairs(file))
+def read_pairs(file: Path, separator: str | None = None) -> list[tuple[str, str]]:
+    """Return the pairs of one list, in its order; see `Compositions.read` for what is refused.
+
+    Parameters
+    ----------
+    separator : what stands between state and object (VAW-CZSL has `+`); None takes a tab where a line has one, else white space.
+    """
+    return list(_pairs(file, separator))
 
 
-def _pairs(file: Path) -> Iterator[tuple[str, str]]:
+def _pairs(file: Path, separator: str | None) -> Iterator[tuple[str, str]]:
     if file.suffix == ".csv":
         yield from _csv_pairs(file)
         return
     lines = numbered_lines(file)
-    tabs = any("\t" in line for _, line in lines)
+    by = separator or ("\t" if any("\t" in line for _, line in lines) else None)
+    words = {None: "a space", "\t": "a tab"}.get(by, repr(by))
     for number, line in lines:
-        fields = [f.strip() for f in line.split("\t")] if tabs else line.split()
+        fields = [f.strip() for f in line.split(by)]
         if len(fields) != 2 or not all(fields):
             raise SourceError(
-                f"a line of a composition list is a state, {'a tab' if tabs else 'a space'} and an object",
+                f"a line of a composition list is a state, {words} and an object",
                 received=f"{file}, line {number:,}: {line[:80]!r}",
                 remedy="names with spaces are separated by a tab, in every line",
             )

@@ -2,6 +2,7 @@
 
     python scripts/bench/dense_share.py                     # all trained encoders at their published widths
     python scripts/bench/dense_share.py sgcn --precision bfloat16
+    python scripts/bench/dense_share.py sgcn trgcn --compiled   # through torch.compile, with the seconds that compiling takes
 
 The rate is that of one large product of torch in the same run, with the same threads and precision. Only dense products are
 counted as work: sums over neighbours, activations, dropout and Adam's update cost time and count for nothing.
@@ -34,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("encoders", nargs="*", default=NAMES, help=f"of {', '.join(NAMES)}")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--compiled", action="store_true", help="compile the network with torch.compile (needs a C++ compiler)")
     parser.add_argument("--steps", type=int, default=3)
     args = parser.parse_args()
     workspace = Workspace()
@@ -43,11 +45,21 @@ def main() -> None:
     for name in args.encoders:
         encoder = ENCODERS.make(name, {"device": "cpu", "precision": args.precision})
         assert isinstance(encoder, WeightRegressionEncoder)
-        step = _step(encoder, graph, vectors, targets)
+        step, network = _step(encoder, graph, vectors, targets)
         work, rate = _dense_work(step), machine_rate(args.precision)
+        compiling = {}
+        if args.compiled:
+            network.compile()
+            compiling["compile_seconds"] = _clock(step) + _clock(step)
         seconds = min(_clock(step) for _ in range(args.steps))
         rate = max(rate, machine_rate(args.precision))
-        record[name] = {"seconds": seconds, "gflop": work / 1e9, "machine_gflop_per_second": rate / 1e9, "share": work / seconds / rate}
+        record[name] = {
+            "seconds": seconds,
+            "gflop": work / 1e9,
+            "machine_gflop_per_second": rate / 1e9,
+            "share": work / seconds / rate,
+            **compiling,
+        }
     print(json.dumps({"precision": args.precision, **record, "environment": environment()}, indent=1))
 
 
@@ -57,9 +69,9 @@ def machine_rate(precision: str, size: int = 2048) -> float:
     return 2 * size**3 / min(_clock(lambda: left @ right) for _ in range(8))
 
 
-def _step(encoder: WeightRegressionEncoder, graph: Any, vectors: Any, targets: Any) -> Any:
+def _step(encoder: WeightRegressionEncoder, graph: Any, vectors: Any, targets: Any) -> tuple[Any, torch.nn.Module]:
     view = encoder.view(graph)
-    network = encoder.build(*encoder.shape(view, vectors, targets))
+    network: Any = encoder.build(*encoder.shape(view, vectors, targets))
     network.reset(torch.Generator().manual_seed(0))
     field = encoder.field(view, targets.ids)
     features, generator = encoder.inputs(vectors, field), torch.Generator().manual_seed(1)
@@ -73,7 +85,7 @@ def _step(encoder: WeightRegressionEncoder, graph: Any, vectors: Any, targets: A
         half_mean_squared_error(predicted, goal).backward()
         optimiser.step()
 
-    return step
+    return step, network
 
 
 def _dense_work(step: Any) -> int:

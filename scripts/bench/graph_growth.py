@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,11 +77,9 @@ def grown(graph: KnowledgeGraph, vectors: Vectors, copies: int, leaf: int) -> tu
     }
     order = np.lexsort((columns["object"], columns["relation"], columns["subject"]))
     ids = [*graph.ids, *(f"zcopy{c}:{i.partition(':')[2]}" for c in range(1, copies) for i in graph.ids)]
-    texts = {name: getattr(graph, name) * copies for name in ("kinds", "labels", "texts", "node_sources")}
-    edges = {name: column[order] for name, column in columns.items()}
-    world = KnowledgeGraph(
-        tuple(ids), relations=graph.relations, relation_sources=graph.relation_sources, manifest=graph.manifest, **texts, **edges
-    )
+    changed: dict[str, Any] = {name: getattr(graph, name) * copies for name in ("kinds", "labels", "texts", "node_sources")}
+    changed |= {name: column[order] for name, column in columns.items()}
+    world = replace(graph, ids=tuple(ids), **changed)
     return world, Vectors(world.ids, np.tile(vectors.matrix, (copies, 1)), vectors.meta)
 
 
@@ -102,9 +101,9 @@ def _step(name: str, graph: KnowledgeGraph, vectors: Vectors, targets: Classifie
     """Return a training step as a function, and the rows of its receptive field."""
     encoder = _make(name)
     view = encoder.view(graph)
-    network = encoder.build(*encoder.shape(view, vectors, targets))
+    network: Any = encoder.build(*encoder.shape(view, vectors, targets))
     network.reset(torch.Generator().manual_seed(0))
-    field = encoder.field(view, targets.ids)
+    field: Any = encoder.field(view, targets.ids)
     features, generator = encoder.inputs(vectors, field), torch.Generator().manual_seed(1)
     goal = torch.from_numpy(targets.matrix / np.linalg.norm(targets.matrix, axis=1, keepdims=True))
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3, weight_decay=5e-4)

@@ -15,7 +15,7 @@ import yaml
 from kgzsl.datasets import FEATURE_SETS
 from kgzsl.errors import ArtifactError, InvalidInputError, MissingDataError, UnknownNameError
 from kgzsl.experiments.cell import CELLS, cell_of, load_cell, shipped_cells
-from kgzsl.experiments.leaderboard import COLUMNS, collect, markdown, published_markdown, rows_of, update_document
+from kgzsl.experiments.leaderboard import COLUMNS, collect, markdown, published_markdown, rows_of, tables, update_document
 from kgzsl.experiments.results import check, read_result, summarise, write_result
 from kgzsl.experiments.runner import check_cell
 from kgzsl.features import BACKBONES
@@ -193,6 +193,24 @@ def test_a_table_in_markdown_best_first():
     assert "| 25.0" in single and "±" not in single
     with pytest.raises(InvalidInputError, match="image-hops"):
         rows_of([second], "image")
+
+
+def test_spread_of_seeds_and_cost_stand_beside():
+    row = rows_of([result()], "image-holdout")[0]
+    means = [np.mean([100 * r["protocols"]["unseen-only"]["hit@1"] for r in RUNS if r["seed"] == s]) for s in {r["seed"] for r in RUNS}]
+    assert row.between_seeds == pytest.approx(np.std(means, ddof=1)) and row.cpu_seconds is None
+    timed = {**result(), "cpu_seconds": 10.0}
+    check(timed, "here")
+    head, _, line = markdown(rows_of([timed], "image-holdout"), "image-holdout").split("\n")
+    cells = {h.strip(): c.strip() for h, c in zip(head.split("|"), line.split("|"), strict=True)}
+    assert cells["CPU s/run"] == f"{10 / len(RUNS):,.0f}" and cells["MiB"] == "1" and cells["± seeds"] == f"{row.between_seeds:.1f}"
+
+
+def test_another_backbone_has_a_table_of_its_own():
+    other = copy.deepcopy(result())
+    other["cell"]["backbone"] = "efficientnet-lite9"
+    assert list(tables([other, result()])) == ["image-holdout efficientnet-lite9", "image-holdout"]
+    assert list(tables([other])) == ["image-holdout"]
 
 
 def test_published_numbers_stand_beside_with_the_reason():

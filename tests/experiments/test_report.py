@@ -190,9 +190,9 @@ def test_results_on_other_images_or_features_are_in_a_table_of_their_own(results
     third["cell"]["backbone"] = "efficientnet-lite2"
     fourth = copy.deepcopy(one)
     fourth["runs"] = fourth["runs"][:1]
-    groups = [g for g in groups_of(told_apart([one, other, third, fourth, one])) if g.table == "image-holdout"]
-    assert [[m["cell"]["name"][-4:] for m in g.members] for g in groups] == [["olds", " (5)"], [" (2)"], [" (3)"], [" (4)"]]
-    assert "efficientnet-lite2" in groups[2].data
+    groups = [g for g in groups_of(told_apart([one, other, third, fourth, one])) if g.table.startswith("image-holdout")]
+    assert [[m["cell"]["name"][-4:] for m in g.members] for g in groups] == [["olds", " (5)"], [" (2)"], [" (4)"], [" (3)"]]
+    assert "efficientnet-lite2" in groups[3].data
     made = as_html([one, other, third, fourth, one], "t")
     anchors = re.findall(r' id="([^"]+)"', made)
     assert len(set(anchors)) == len(anchors) and set(re.findall('href="#([^"]+)"', made)) <= set(anchors)

@@ -36,6 +36,7 @@ from kgzsl.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from kgzsl.datasets.composition_set import CompositionSpace
+    from kgzsl.encoders.regression import WeightRegressionEncoder
 
 #: Pairs whose embeddings are computed at once, and rows of features that are scored at once.
 PAIR_BLOCK, ROW_BLOCK = 4096, 4096
@@ -50,7 +51,7 @@ class CGE(PairLearner, CompositionClassifier):
         layer of 4,096 columns, dropout 0.5, and where it samples neighbours, all of them.
     embedding : columns of the space of images and pairs; None takes the features as they are (the end-to-end setting).
     image_hidden : hidden layers of the image's network; none without an embedding.
-    image_dropout : in that network.
+    image_dropout, feature_dropout : in that network, and on the features that enter it (or are taken as they are).
     world : `closed`: the graph has the pairs of the benchmark's lists; `open`: all states × all objects.
     epochs, batch_size, learning_rate, weight_decay, patience, precision : see `PairSchedule`.
     seed : decides initial weights, dropout and the order of images.
@@ -67,6 +68,7 @@ class CGE(PairLearner, CompositionClassifier):
         embedding: int | None = 512,
         image_hidden: Sequence[int] = (768,),
         image_dropout: float = 0.5,
+        feature_dropout: float = 0.0,
         world: str = "closed",
         epochs: int = 100,
         batch_size: int = 256,
@@ -81,12 +83,16 @@ class CGE(PairLearner, CompositionClassifier):
             raise InvalidInputError(
                 "hidden layers of the image's network lead to an embedding", received=f"{list(image_hidden)}", remedy="image_hidden: []"
             )
-        if any(n < 1 for n in (*image_hidden, 1 if embedding is None else embedding)) or not 0 <= image_dropout < 1:
+        if any(n < 1 for n in (*image_hidden, 1 if embedding is None else embedding)) or not (
+            0 <= image_dropout < 1 and 0 <= feature_dropout < 1
+        ):
             raise InvalidInputError(
-                "layers have at least one column and dropout is in 0…1", received=f"{embedding}, {list(image_hidden)}, {image_dropout}"
+                "layers have at least one column and dropout is in 0…1",
+                received=f"{embedding}, {list(image_hidden)}, {image_dropout} and {feature_dropout}",
             )
         self.encoder = dict(encoder or {"name": "sgcn"})
-        self.embedding, self.image_hidden, self.image_dropout = embedding, list(image_hidden), image_dropout
+        self.embedding, self.image_hidden = embedding, list(image_hidden)
+        self.image_dropout, self.feature_dropout = image_dropout, feature_dropout
         self.world, self.seed, self.device = world, seed, device
         self.schedule = PairSchedule(epochs, batch_size, learning_rate, weight_decay, patience, precision)
         self.graph: PairGraph | None = None
@@ -101,6 +107,7 @@ class CGE(PairLearner, CompositionClassifier):
             "embedding": self.embedding,
             "image_hidden": self.image_hidden,
             "image_dropout": self.image_dropout,
+            "feature_dropout": self.feature_dropout,
             "world": self.world,
             "epochs": s.epochs,
             "batch_size": s.batch_size,
@@ -130,7 +137,7 @@ class CGE(PairLearner, CompositionClassifier):
         self.graph = self._pair_graph()
         sizes, place = self._sizes(self._columns), self.graph.device
         self._place, self._table = place, None
-        self._images = ImageHead(sizes, self.image_dropout).to(place)
+        self._images = ImageHead(sizes, self.image_dropout, self.feature_dropout).to(place)
         self._network = self.graph.build(sizes[-1])
         generator = torch.Generator(place).manual_seed(self.seed)
         for module in (self._images, self._network):
@@ -160,13 +167,9 @@ class CGE(PairLearner, CompositionClassifier):
     def _pair_graph(self) -> PairGraph:
         return PairGraph(self._graph_network(), self._space, self._knowledge, world=self.world)
 
-    def _graph_network(self) -> Any:
-        from kgzsl.encoders import ENCODERS
-        from kgzsl.registry import parameters
-
-        known = parameters(ENCODERS.lookup(self.encoder.get("name", "")))
+    def _graph_network(self) -> WeightRegressionEncoder:
         ours = {"hidden": (4096,), "dropout": 0.5, "neighbours": None, "seed": self.seed, "device": self.device}
-        return graph_network(self.encoder, **{k: v for k, v in ours.items() if k in known})
+        return graph_network(self.encoder, ours)
 
     def _prepare(self) -> None:
         """Make the receptive field of the training pairs, once."""
@@ -194,7 +197,7 @@ class CGE(PairLearner, CompositionClassifier):
 
     def load_state(self, state: Mapping[str, np.ndarray], space: CompositionSpace) -> None:
         self._space, self._columns = space, len(state["centre"]) if "centre" in state else 0
-        self._images = ImageHead(self._sizes(self._columns), self.image_dropout)
+        self._images = ImageHead(self._sizes(self._columns), self.image_dropout, self.feature_dropout)
         wanted = {f"images.{name}": tuple(value.shape) for name, value in self._images.state_dict().items()}
         wanted |= {"centre": (self._columns,), "scale": (1,)}
         wanted["pairs"] = (len(space.states) * len(space.objects), self._sizes(self._columns)[-1])

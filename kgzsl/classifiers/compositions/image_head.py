@@ -20,13 +20,14 @@ class ImageHead(nn.Module):
     ----------
     sizes : columns of the features, of the hidden layers and of the result. One size: the features as they are.
     dropout : probability of zeroing a hidden value while training.
+    feature_dropout : probability of zeroing a feature while training.
     """
 
-    def __init__(self, sizes: Sequence[int], dropout: float) -> None:
+    def __init__(self, sizes: Sequence[int], dropout: float, feature_dropout: float = 0.0) -> None:
         super().__init__()
         self.linears = nn.ModuleList(nn.utils.skip_init(nn.Linear, a, b) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(nn.LayerNorm(n) for n in sizes[1:-1])
-        self.dropout = dropout
+        self.dropout, self.feature_dropout = dropout, feature_dropout
 
     def reset(self, generator: torch.Generator) -> None:
         """Draw the weights as torch's linear layers do; biases start at 0."""
@@ -39,6 +40,7 @@ class ImageHead(nn.Module):
 
     def forward(self, features: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         """Map `[rows, features]` to `[rows, out]`; dropout only when a generator is given."""
+        features = dropout(features, self.feature_dropout, generator)
         for i, layer in enumerate(self.linears):
             features = layer(features)
             if i < len(self.norms):

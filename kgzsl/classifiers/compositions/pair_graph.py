@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 WORLDS = ("closed", "open")
 
 
-def graph_network(encoder: Mapping[str, Any], **defaults: Any) -> WeightRegressionEncoder:
-    """Return the encoder that `{name: …, SETTING: …}` says; `defaults` are taken where it does not say them.
+def graph_network(encoder: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> WeightRegressionEncoder:
+    """Return the encoder that `{name: …, SETTING: …}` says; `defaults` are taken where it does not say them, if it has such settings.
 
     Raises
     ------
@@ -44,14 +44,17 @@ def graph_network(encoder: Mapping[str, Any], **defaults: Any) -> WeightRegressi
     """
     if "name" not in encoder:
         raise InvalidInputError("an encoder is given by its name and settings", received=dict(encoder), remedy="{name: sgcn}, for one")
-    settings = {k: v for k, v in encoder.items() if k != "name"}
-    made = ENCODERS.make(encoder["name"], {**defaults, **settings})
-    if not isinstance(made, WeightRegressionEncoder) or isinstance(made, DGP):
+    network = ENCODERS.lookup(encoder["name"])
+    if not issubclass(network, WeightRegressionEncoder) or issubclass(network, DGP):
         raise InvalidInputError(
             "pairs are embedded by a graph network whose edges may be any relation",
             received=encoder["name"],
             remedy="choose sgcn, gcnz, gcn, gat, rgcn, lstm, trgcn, gcnii or compgcn; `graph_gp` is a composition classifier of its own",
         )
+    has = {"device", *ENCODERS.make(encoder["name"]).settings()}
+    chosen = {**{k: v for k, v in (defaults or {}).items() if k in has}, **{k: v for k, v in encoder.items() if k != "name"}}
+    made = ENCODERS.make(encoder["name"], chosen)
+    assert isinstance(made, WeightRegressionEncoder)
     return made
 
 

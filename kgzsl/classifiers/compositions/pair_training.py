@@ -80,7 +80,7 @@ class PairLearner(ABC):
     def _score(self, features: np.ndarray, embedded: torch.Tensor) -> np.ndarray:
         """Return the scores of features `[rows, dim]` with embedded pairs, `[rows, pairs]`."""
 
-    def start_epoch(self, epoch: int) -> None:
+    def start_epoch(self, epoch: int) -> None:  # noqa: B027 most learners do nothing here
         """Called before every epoch, from 1 on."""
 
     def snapshot(self) -> dict[str, Any]:
