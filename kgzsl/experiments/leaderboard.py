@@ -75,6 +75,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("backoff error", "unseen-only backoff", "error"),
     ),
 }
+#: The backbone of image tables whose name says none.
+USUAL_BACKBONE = "efficientnet-lite0"
 #: Tables that show more of results that have a table already; only results with calibrations are in them.
 FURTHER = {"decisions": ("image-holdout", "feature-zsl"), "hierarchy": ("image-holdout",)}
 
@@ -120,8 +122,8 @@ def collect(paths: Sequence[str | os.PathLike[str]]) -> list[dict[str, Any]]:
 def tables(results: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     """Return the results of every table, by its name: a kind of `COLUMNS`, and for feature sets what they share.
 
-    Image results are in one table only where the backbone is the same; all but the first backbone's name it. Feature results are in
-    one table only where features and split are the same; it is named after the shortest dataset name.
+    Image results are in one table only where the backbone is the same; the table's name says which, unless it is the usual one.
+    Feature results are in one table only where features and split are the same; it is named after the shortest dataset name.
     """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for kind in COLUMNS:
@@ -140,11 +142,10 @@ def _has(result: Mapping[str, Any], kind: str) -> bool:
 
 
 def _group(result: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
-    """The task of an image result, with its backbone unless that is the first; of a feature result, the shortest dataset's name."""
+    """The task of an image result, with its backbone unless that is the usual one; of a feature result, the shortest dataset's name."""
     if result["task"] != "feature-zsl":
-        first = min(str(r["cell"].get("backbone", "")) for r in results if r["task"] == result["task"])
-        own = str(result["cell"].get("backbone", ""))
-        return str(result["task"]) if own == first else f"{result['task']} {own}"
+        own = str(result["cell"].get("backbone", USUAL_BACKBONE))
+        return str(result["task"]) if own == USUAL_BACKBONE else f"{result['task']} {own}"
 
     def same(r: Mapping[str, Any]) -> tuple[str, str]:
         return r["digests"]["features"], r["runs"][0]["split_digest"]
