@@ -54,7 +54,7 @@ class JointHeads(PairLearner, CompositionClassifier):
     graph_hidden : columns of the graph network's hidden layer.
     dropout : on features, hidden values and the graph network's inputs, while training.
     smoothing : of the labels of states and objects.
-    epochs, batch_size, learning_rate, weight_decay, patience : see `PairSchedule`.
+    epochs, batch_size, learning_rate, weight_decay, patience, precision : see `PairSchedule`.
     seed : decides initial weights, dropout and the order of images.
     """
 
@@ -76,6 +76,7 @@ class JointHeads(PairLearner, CompositionClassifier):
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-4,
         patience: int = 8,
+        precision: str = "float32",
         seed: int = 0,
         device: str | torch.device = "auto",
     ) -> None:
@@ -86,7 +87,7 @@ class JointHeads(PairLearner, CompositionClassifier):
             )
         self.hidden, self.embedding, self.graph_hidden, self.dropout, self.smoothing = hidden, embedding, graph_hidden, dropout, smoothing
         self.columns = _span("state_columns", state_columns), _span("object_columns", object_columns)
-        self.schedule = PairSchedule(epochs, batch_size, learning_rate, weight_decay, patience)
+        self.schedule = PairSchedule(epochs, batch_size, learning_rate, weight_decay, patience, precision)
         self.seed, self.device = seed, device
         self.alpha = 0.0
         self.space: CompositionSpace | None = None
@@ -107,6 +108,7 @@ class JointHeads(PairLearner, CompositionClassifier):
             "learning_rate": s.learning_rate,
             "weight_decay": s.weight_decay,
             "patience": s.patience,
+            "precision": s.precision,
             "seed": self.seed,
         }
 
