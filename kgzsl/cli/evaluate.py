@@ -106,3 +106,94 @@ def features_(
         return
     for table in tables(results):
         typer.echo(f"\n{table} (per cent)\n\n{markdown(rows_of(results, table), table)}")
+
+
+@app.command("compositions")
+def compositions(
+    dataset: Annotated[str, typer.Argument(help="A composition set (`kgzsl list composition-sets`), or a folder of your own.")],
+    classifiers: Annotated[list[str] | None, typer.Argument(help="`kgzsl list composition-classifiers`; default: visual_product.")] = None,
+    data: Annotated[list[str] | None, typer.Option("--data", help="A setting of the dataset's reader, such as path=…; repeatable.")] = None,
+    graph: Annotated[
+        str | None, typer.Option("--graph", help="A recipe of states, objects and pairs; default: compositions-NAME. `none` for no graph.")
+    ] = None,
+    text_encoder: Annotated[str, typer.Option("--text-encoder", help="Vectors of the graph's nodes.")] = "minilm-l6-v2",
+    backbone: Annotated[str | None, typer.Option("--backbone", help="Frozen (default: efficientnet-lite0).")] = None,
+    finetune: Annotated[
+        str | None, typer.Option("--finetune", help="In its place: train an image network on, `small` or `large`; --tune changes it.")
+    ] = None,
+    tune: Annotated[
+        list[str] | None, typer.Option("--tune", help="A setting of fine-tuning as KEY=VALUE, such as epochs=4; repeatable.")
+    ] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="A setting of one classifier as KEY=VALUE; repeatable.")] = None,
+    world: Annotated[list[str] | None, typer.Option("--world", help="closed or open; repeatable; default: both.")] = None,
+    feasibility: Annotated[
+        str | None, typer.Option("--feasibility", help="May rule pairs out of the open world: compcos or kg-sp.")
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many runs.")] = 3,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the result files.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Evaluate composition classifiers: the exact bias sweep in the closed and in the open world, everything chosen on validation.
+
+    Each writes a result file, which `kgzsl experiment leaderboard` reads too.
+
+    Examples:
+
+    `kgzsl eval compositions fashion visual_product compcos cge --feasibility compcos`
+
+    `kgzsl eval compositions fashion joint_heads --finetune small --tune epochs=4 --seeds 1`
+
+    `kgzsl eval compositions my_folder --graph none --world closed`
+    """
+    from kgzsl.datasets.compositions import read_composition_set
+    from kgzsl.errors import InvalidInputError
+    from kgzsl.experiments.cell import cell_of
+    from kgzsl.experiments.leaderboard import markdown, rows_of, tables
+    from kgzsl.experiments.results import write_result
+    from kgzsl.experiments.runner import check_cell, run_cell
+
+    names, settings, of_data = classifiers or ["visual_product"], read_settings(setting), read_settings(data)
+    if settings and len(names) > 1:
+        raise InvalidInputError("--set is for one classifier", received=", ".join(names), remedy="run them one by one")
+    if backbone and finetune:
+        raise InvalidInputError(
+            "features come from a frozen backbone, or from one that is trained on", received="--backbone and --finetune"
+        )
+    if tune and not finetune:
+        raise InvalidInputError("--tune changes a configuration of fine-tuning", received=" ".join(tune), remedy="add --finetune small")
+    if Path(dataset).exists():
+        dataset, of_data = "folder", {"path": dataset, **of_data}
+    if graph is None and dataset == "folder":
+        raise InvalidInputError(
+            "a folder of your own says which graph its pairs are in", received="no --graph", remedy="--graph none, or a recipe"
+        )
+    read_composition_set(dataset, **of_data)  # before the work, not in it
+    known = {} if graph == "none" else {"graph": graph or f"compositions-{dataset}", "vectors": text_encoder}
+    features = (
+        {"finetune": {"configuration": finetune, **read_settings(tune)}} if finetune else {"backbone": backbone or "efficientnet-lite0"}
+    )
+    cells = []
+    for name in names:
+        content = {
+            "name": f"local_{name.replace('_', '-')}_{dataset}",
+            "source": "run by `kgzsl eval compositions`",
+            "task": "composition-zsl",
+            "dataset": {"name": dataset, "settings": of_data},
+            "method": {"name": name, "settings": settings},
+            "worlds": world or ["closed", "open"],
+            "seeds": list(range(seeds)),
+            **known,
+            **features,
+            **({"feasibility": feasibility} if feasibility else {}),
+        }
+        cells.append(cell_of(content, name))
+        check_cell(cells[-1])
+    results = []
+    for cell in cells:
+        results.append(run_cell(cell))
+        typer.echo(f"{cell.method} → {write_result(results[-1], out / f'{cell.name}.json')}", err=True)
+    if as_json:
+        emit_json({result["cell"]["method"]["name"]: result["summary"] for result in results})
+        return
+    for table in tables(results):
+        typer.echo(f"\n{table} (per cent)\n\n{markdown(rows_of(results, table), table)}")

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 CELLS = files("kgzsl.experiments") / "cells"
 
-#: Tasks on images, which need a graph, node vectors and a backbone; the others run on feature sets.
+#: Tasks on images of classes, which need a graph, node vectors and a backbone; the others run on feature or composition sets.
 IMAGE_TASKS = ("image-holdout", "image-hops", "weight-retrieval")
-TASKS = (*IMAGE_TASKS, "feature-zsl")
+TASKS = (*IMAGE_TASKS, "feature-zsl", "composition-zsl")
 
 _NAMED: dict[str, Any] = {
     "type": "object",
@@ -72,9 +72,21 @@ _SCHEMA: dict[str, Any] = {
         "calibrations": {"type": "array", "items": {"anyOf": [{"type": "string"}, _NAMED]}, "uniqueItems": True},
         "seeds": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
         "folds": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
+        "finetune": {"type": "object"},
+        "worlds": {"type": "array", "items": {"enum": ["closed", "open"]}, "minItems": 1, "uniqueItems": True},
+        "feasibility": {"type": "string"},
         "published": {"type": "array", "items": _PUBLISHED},
     },
     "allOf": [
+        {
+            "if": {"properties": {"task": {"const": "composition-zsl"}}},
+            "then": {
+                "oneOf": [{"required": ["backbone"]}, {"required": ["finetune"]}],
+                "properties": {"semantics": False, "descriptions": False, "folds": False, "calibrations": False},
+                "dependentRequired": {"graph": ["vectors"], "vectors": ["graph"], "feasibility": ["graph"]},
+            },
+            "else": {"properties": {"finetune": False, "worlds": False, "feasibility": False}},
+        },
         {
             "if": {"properties": {"task": {"enum": list(IMAGE_TASKS)}}},
             "then": {
@@ -104,7 +116,7 @@ class Cell:
     Attributes
     ----------
     name : `<author><year>_<method>_<dataset>`.
-    dataset, dataset_settings : of a feature set, the settings of its reader (`kgzsl.datasets.read_feature_set`).
+    dataset, dataset_settings : of a feature or composition set, the settings of its reader (`kgzsl.datasets.read_feature_set`).
     graph, vectors, backbone : empty for a feature set with semantics of its own.
     vectors, descriptions : the text encoder, and the descriptions of classes beside the nodes' texts (None: none).
     encoder, encoder_settings : what turns the graph into the semantics of a feature set; None takes its own.
@@ -113,6 +125,8 @@ class Cell:
     calibrations : to run beside calibrated stacking.
     seeds : one run each; a method without randomness has one.
     folds : which folds of the dataset to run, from 0; None runs all.
+    finetune : of a composition set, how the backbone is trained on (`kgzsl.tasks.composition_features.tuning_of`); None freezes it.
+    worlds, feasibility : see `kgzsl.tasks.composition.CompositionTask`.
     published : numbers from papers with their source, comparable or not and why.
     content : the whole YAML as JSON values.
     """
@@ -133,6 +147,9 @@ class Cell:
     calibrations: tuple[Choice, ...]
     seeds: tuple[int, ...]
     folds: tuple[int, ...] | None
+    finetune: Mapping[str, Any] | None
+    worlds: tuple[str, ...]
+    feasibility: str | None
     published: tuple[Mapping[str, Any], ...]
     content: Mapping[str, Any]
 
@@ -208,6 +225,9 @@ def _cell(content: Mapping[str, Any]) -> Cell:
         calibrations=tuple(Choice.of(entry) for entry in content.get("calibrations", ())),
         seeds=tuple(content["seeds"]),
         folds=tuple(content["folds"]) if "folds" in content else None,
+        finetune=content.get("finetune"),
+        worlds=tuple(content.get("worlds", ("closed", "open"))),
+        feasibility=content.get("feasibility"),
         published=tuple(content.get("published", ())),
         content=content,
     )

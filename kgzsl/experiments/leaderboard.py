@@ -57,6 +57,28 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("H argmax", "gzsl argmax", "H"),
         Column("H oracle γ", "gzsl oracle", "H"),
     ),
+    "composition-zsl": (
+        Column("AUC", "closed", "AUC"),
+        Column("HM", "closed", "HM"),
+        Column("S", "closed", "S"),
+        Column("U", "closed", "U"),
+        Column("state", "closed", "state"),
+        Column("object", "closed", "object"),
+        Column("AUC@3", "closed", "AUC@3"),
+        Column("HM, bias of validation", "closed chosen", "HM"),
+        Column("AUC, 20 biases", "closed czsl-20", "AUC"),
+        Column("validation AUC", "validation", "AUC"),
+    ),
+    "composition-open": (
+        Column("AUC", "open", "AUC"),
+        Column("HM", "open", "HM"),
+        Column("S", "open", "S"),
+        Column("U", "open", "U"),
+        Column("state", "open", "state"),
+        Column("object", "open", "object"),
+        Column("feasible AUC", "open feasible", "AUC"),
+        Column("feasible HM", "open feasible", "HM"),
+    ),
     "decisions": (
         Column("stacking", "gzsl", "H"),
         Column("no calibration", "gzsl argmax", "H"),
@@ -77,8 +99,14 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
 }
 #: The backbone of image tables whose name says none.
 USUAL_BACKBONE = "efficientnet-lite0"
-#: Tables that show more of results that have a table already; only results with calibrations are in them.
-FURTHER = {"decisions": ("image-holdout", "feature-zsl"), "hierarchy": ("image-holdout",)}
+#: Tables that show more of results that have a table already; only results with calibrations, or an open world, are in them.
+FURTHER = {
+    "decisions": ("image-holdout", "feature-zsl"),
+    "hierarchy": ("image-holdout",),
+    "composition-open": ("composition-zsl",),
+}
+#: Tables named after what their results share, and with a column that says what the classes are known by.
+_SHARING = ("feature-zsl", "composition-zsl")
 
 
 @dataclass(frozen=True)
@@ -120,7 +148,7 @@ def collect(paths: Sequence[str | os.PathLike[str]]) -> list[dict[str, Any]]:
 
 
 def tables(results: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Return the results of every table, by its name: a kind of `COLUMNS`, and for feature sets what they share.
+    """Return the results of every table, by its name: a kind of `COLUMNS`, and for feature and composition sets what they share.
 
     Image results are in one table only where the backbone is the same; the table's name says which, unless it is the usual one.
     Feature results are in one table only where features and split are the same; it is named after the shortest dataset name.
@@ -130,19 +158,21 @@ def tables(results: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, 
         for result in results:
             if result["task"] in FURTHER.get(kind, (kind,)) and (kind not in FURTHER or _has(result, kind)):
                 group = _group(result, results)
-                name = f"{kind} {group}" if kind in FURTHER or kind == "feature-zsl" else group
+                name = f"{kind} {group}" if kind in FURTHER or kind in _SHARING else group
                 found.setdefault(name, []).append(result)
     return found
 
 
 def _has(result: Mapping[str, Any], kind: str) -> bool:
-    """Whether the result has calibrations to show in a further table."""
+    """Whether the result has calibrations, or an open world, to show in a further table."""
     names = {column.protocol for column in COLUMNS[kind][2:]} - {"gzsl", "gzsl argmax", "gzsl oracle"}
     return bool(names & set(result["summary"]))
 
 
 def _group(result: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
-    """The task of an image result, with its backbone unless that is the usual one; of a feature result, the shortest dataset's name."""
+    """The task of an image result, with its backbone unless that is the usual one; of others a dataset's name, of like ones the shortest."""
+    if result["task"] == "composition-zsl":
+        return str(result["dataset"]["name"])
     if result["task"] != "feature-zsl":
         own = str(result["cell"].get("backbone", USUAL_BACKBONE))
         return str(result["task"]) if own == USUAL_BACKBONE else f"{result['task']} {own}"
@@ -200,11 +230,22 @@ def _between_seeds(runs: Sequence[Mapping[str, Any]], column: Column) -> float |
 def semantics_of(result: Mapping[str, Any]) -> str:
     """Return what the classes of a result are known by: a text encoder, an encoder on a graph, or the dataset's own table."""
     cell = result["cell"]
+    if result.get("task") == "composition-zsl":
+        return ", ".join([_features_of(cell), *([f"{cell['vectors']} on {cell['graph']}"] if "graph" in cell else [])])
     if "semantics" in cell:
         return f"{cell['semantics']['encoder']} on {cell['graph']}"
     if "vectors" in cell:
         return f"{cell['vectors']}{' + descriptions' if cell.get('descriptions') else ''}"
     return str(result["dataset"].get("semantics", "own"))
+
+
+def _features_of(cell: Mapping[str, Any]) -> str:
+    """What the images of a composition set are known by: a frozen backbone, or how one was trained on."""
+    if "finetune" not in cell:
+        return str(cell["backbone"])
+    tuning = cell["finetune"]
+    name = tuning.get("configuration", "small")
+    return f"{name} network as it came" if tuning.get("epochs") == 0 else f"{name} network fine-tuned"
 
 
 def _label(cell: Mapping[str, Any]) -> str:
@@ -214,17 +255,32 @@ def _label(cell: Mapping[str, Any]) -> str:
     name: str = cell["method"]["name"]
     name = f"{name} ({', '.join(kernels)} only)" if kernels else name
     more = [*settings.get("also", ()), *(["descriptions"] if cell.get("descriptions") else [])]
+    if cell.get("task") == "composition-zsl" and settings:
+        name += f" ({', '.join(f'{key} {_short(value)}' for key, value in sorted(settings.items()))})"
     return " + ".join([name, *more])
+
+
+def _short(value: Any) -> str:
+    """A setting in a few letters: an encoder by its name."""
+    return str(value.get("name", "…") if isinstance(value, Mapping) else value)
 
 
 def markdown(rows: Sequence[Row], table: str) -> str:
     """Return a Markdown table; mean ± standard deviation where there are several runs. Columns without a value are left out."""
     columns = COLUMNS[table.split(" ")[0]]
     shown = [k for k in range(len(columns)) if any(row.values[k] for row in rows)]
-    varied = table.startswith("feature-zsl")
+    kind = table.split(" ")[0]
+    varied = kind in _SHARING or kind == "composition-open"
     seeds, timed = (any(getattr(row, name) is not None for row in rows) for name in ("between_seeds", "cpu_seconds"))
     further = [*(["± seeds"] if seeds else []), "runs", *(["CPU s/run", "MiB"] if timed else [])]
-    lines_of = [["method", *(["semantics"] if varied else []), *(columns[k].heading for k in shown), *further]]
+    lines_of = [
+        [
+            "method",
+            *(["features and knowledge" if "composition" in kind else "semantics"] if varied else []),
+            *(columns[k].heading for k in shown),
+            *further,
+        ]
+    ]
     for row in rows:
         cells = [value_text(row.values[k], row.runs, columns[k].scale) for k in shown]
         method = f"`{row.method}`" if " " not in row.method else row.method

@@ -129,7 +129,7 @@ SCHEMA: dict[str, Any] = {
         "peak_mib": {"type": "number", "minimum": 0},
         "evidence": _EVIDENCE,
     },
-    "if": {"properties": {"task": {"const": "feature-zsl"}}},
+    "if": {"properties": {"task": {"enum": ["feature-zsl", "composition-zsl"]}}},
     "then": {"properties": {"digests": {"required": ["features"]}}},
     "else": {"properties": {"digests": {"required": ["graph", "vectors", "weights"]}}},
 }

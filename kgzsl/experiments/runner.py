@@ -42,6 +42,7 @@ class Plan:
     total, runs : how many runs there are, and the runs, lazily.
     evidence : what the runs collect for reports.
     label_of, neighbours : names of classes and where they stand, for the same.
+    selected_on : what settings were chosen by.
     """
 
     dataset: Mapping[str, str]
@@ -51,6 +52,7 @@ class Plan:
     evidence: Evidence
     label_of: Callable[[str], str]
     neighbours: Neighbours
+    selected_on: str = "held-out seen classes (hyper-parameters, epochs, γ and other calibrations); no row of an unseen class"
 
 
 def run_cell(
@@ -83,7 +85,7 @@ def run_cell(
         "digests": dict(plan.digests),
         "runs": runs,
         "summary": summarise(runs),
-        "selected_on": "held-out seen classes (hyper-parameters, epochs, γ and other calibrations); no row of an unseen class",
+        "selected_on": plan.selected_on,
         "environment": environment(),
         "seconds": round(time.perf_counter() - started, 3),
         "cpu_seconds": round(time.process_time() - busy, 3),
@@ -100,7 +102,11 @@ def check_cell(cell: Cell) -> None:
     check_calibrations(cell.calibrations, on_images=cell.task == "image-holdout")
     if cell.calibrations and cell.task not in ("image-holdout", "feature-zsl"):
         raise InvalidInputError("tasks with a generalised protocol take calibrations", received=f"{cell.name}, a cell of {cell.task}")
-    if cell.task == "feature-zsl":
+    if cell.task == "composition-zsl":
+        from kgzsl.experiments.composition_plan import check_composition_cell
+
+        check_composition_cell(cell)
+    elif cell.task == "feature-zsl":
         from kgzsl.classifiers import CLASSIFIERS
 
         CLASSIFIERS.make(cell.method, {**cell.settings, **{key: values[0] for key, values in cell.grid.items()}})
@@ -117,6 +123,10 @@ def make_plan(cell: Cell, workspace: Workspace, given: ImageSet | None = None, e
     if embeddings is not None and (cell.task != "feature-zsl" or cell.encoder):
         raise InvalidInputError("embeddings are given to feature sets that take none from a graph", received=cell.name)
     check_cell(cell)
+    if cell.task == "composition-zsl":
+        from kgzsl.experiments.composition_plan import composition_plan
+
+        return composition_plan(cell, workspace)
     return _feature_plan(cell, workspace, embeddings) if cell.task == "feature-zsl" else _image_plan(cell, workspace, given)
 
 

@@ -69,16 +69,20 @@ class Evidence:
 
     def add_curve(self, protocol: str, scores: JointScores, gamma: float) -> None:
         """Keep the seen–unseen curve of the first run, thinned, and the point at `gamma`."""
+        gammas, seen, unseen = scores.curve()
+        at = int(np.searchsorted(gammas, gamma, side="right")) - 1
+        self.add_points(protocol, seen, unseen, (float(seen[at]), float(unseen[at])))
+
+    def add_points(self, protocol: str, seen: np.ndarray, unseen: np.ndarray, chosen: tuple[float, float]) -> None:
+        """Keep the curve of the first run, of seen and unseen accuracy `[points]`, thinned, and the point that was chosen."""
         kept = self._protocols.setdefault(protocol, _Protocol())
         if kept.curve is not None:
             return
-        gammas, seen, unseen = scores.curve()
         # even steps along the curve's length, so that flat and steep parts are drawn alike
         length = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(seen), np.diff(unseen)))])
         places = np.unique(np.searchsorted(length, np.linspace(0, length[-1], POINTS)))
         kept.curve = [[round(float(seen[i]), 4), round(float(unseen[i]), 4)] for i in places]
-        at = int(np.searchsorted(gammas, gamma, side="right")) - 1
-        kept.chosen = [float(seen[at]), float(unseen[at])]
+        kept.chosen = [*chosen]
 
     def content(self, label_of: Callable[[str], str], neighbours: Neighbours | None = None) -> dict[str, Any]:
         """Return the evidence as JSON values (see `experiments.results`)."""

@@ -47,6 +47,9 @@ def groups_of(results: Sequence[Mapping[str, Any]]) -> list[Group]:
         if members[0]["task"] == "feature-zsl":  # the leaderboard keeps those on different rows or splits apart already
             groups.append(Group(table, results, members, _said_of_rows(table, members[0])))
             continue
+        if members[0]["task"] == "composition-zsl":  # what the images are known by differs from line to line, and the table says so
+            groups.append(Group(table, results, members, _said_of_compositions(members[0])))
+            continue
         alike: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
         for result in members:
             alike.setdefault(_data(result), []).append(result)
@@ -71,3 +74,8 @@ def _said(result: Mapping[str, Any]) -> str:
 def _said_of_rows(table: str, result: Mapping[str, Any]) -> str:
     features, split = result["digests"]["features"][:12], result["runs"][0]["split"]
     return f"Rows of {table.split(' ', 1)[1]}; its own features (digest {features}); {split}."
+
+
+def _said_of_compositions(result: Mapping[str, Any]) -> str:
+    dataset = result["dataset"]
+    return f"{dataset['name']}, version {dataset['version']} (digest {dataset['digest'][:12]}); {result['runs'][0]['split']}."

@@ -1,0 +1,112 @@
+"""Feature rows of a composition set's images: of a frozen backbone, or of an image network trained on with the heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kgzsl.artifacts import digest
+from kgzsl.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from kgzsl.classifiers.compositions import CompositionClassifier, Knowledge
+    from kgzsl.classifiers.compositions.finetuning import FineTuning
+    from kgzsl.datasets.composition_set import CompositionSet
+    from kgzsl.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features of all images.
+
+    Attributes
+    ----------
+    matrix : float32 `[images, dim]`, in the images' order.
+    digest : of the images, the recipe and what was trained.
+    heads : the classifier that was trained together with the network; None of a frozen one.
+    """
+
+    matrix: np.ndarray
+    digest: str
+    heads: CompositionClassifier | None = None
+
+
+def frozen_rows(images: CompositionSet, backbone: str, workspace: Workspace) -> Rows:
+    """Return the rows of a frozen backbone (`kgzsl list backbones`), extracted once per set and recipe."""
+    from kgzsl.features import extract, make_backbone
+    from kgzsl.matrices import Features
+
+    network = make_backbone(backbone)
+    key = digest({"images": images.digest, "recipe": network.recipe()})
+    path = workspace.root / f"{images.name}-{network.name}-{key[:12]}.features"
+    found = Features.load(path) if path.exists() else extract(list(images.paths), network, out=path)
+    return Rows(found.matrix, key)
+
+
+def tuning_of(settings: Mapping[str, Any]) -> FineTuning:
+    """Return the fine-tuning that a cell asks for: `configuration` (`small` or `large`) and changes of it or of its augmentation.
+
+    Raises
+    ------
+    InvalidInputError : no such configuration or setting.
+    """
+    from kgzsl.classifiers.compositions.finetuning import CONFIGURATIONS
+    from kgzsl.features.pixels import Augmentation
+
+    changes = dict(settings)
+    name = changes.pop("configuration", "small")
+    if name not in CONFIGURATIONS:
+        raise InvalidInputError(
+            "a configuration is one of those there are", received=name, remedy=f"choose from: {', '.join(CONFIGURATIONS)}"
+        )
+    base = CONFIGURATIONS[name]
+    own = {f.name for f in fields(base)} - {"augmentation", "seed"}
+    moves = {f.name for f in fields(Augmentation)}
+    unknown = sorted(set(changes) - own - moves)
+    if unknown:
+        raise InvalidInputError(
+            "settings of fine-tuning are those it has", received=", ".join(unknown), remedy=f"it takes: {', '.join(sorted(own | moves))}"
+        )
+    augmentation = replace(base.augmentation, **{k: v for k, v in changes.items() if k in moves})
+    return replace(base, augmentation=augmentation, **{k: v for k, v in changes.items() if k in own})
+
+
+def tuned_rows(images: CompositionSet, tuning: FineTuning, knowledge: Knowledge | None, workspace: Workspace) -> Rows:
+    """Return the rows of an image network after fine-tuning on the training part; with 0 epochs, as it came.
+
+    A run that was killed goes on from its last epoch; decoded images are kept in the workspace.
+    """
+    from kgzsl.classifiers.compositions.finetuning import fine_tune
+    from kgzsl.classifiers.compositions.joint_heads import JointHeads
+    from kgzsl.features.pixels import decode
+    from kgzsl.features.trainable import ImageNetwork, TrainedBackbone
+
+    graph = knowledge.graph.digest if knowledge is not None and tuning.epochs else None
+    key = digest({"images": images.digest, "tuning": _decides(tuning), "graph": graph})
+    heads = None
+    if tuning.epochs:
+        checkpoint = _checkpoint(workspace, images, key)
+        fresh = JointHeads(seed=tuning.seed, device=tuning.device)
+        tuned = fine_tune(images, fresh, knowledge, tuning, checkpoint=checkpoint, keep=workspace.root)
+        backbone, heads = tuned.backbone, tuned.heads
+    else:
+        backbone = TrainedBackbone(
+            ImageNetwork.pretrained(tuning.backbone, early=tuning.early, colours=tuning.colours), tuning.size, tuning.device
+        )
+    return Rows(backbone.rows_of(decode(list(images.paths), tuning.size, keep=workspace.root)), key, heads)
+
+
+def _decides(tuning: FineTuning) -> dict[str, Any]:
+    """What decides the rows: all but the device, and nothing of training where there is none."""
+    settings = {k: v for k, v in asdict(tuning).items() if k != "device"}
+    if tuning.epochs:
+        return settings
+    return {k: settings[k] for k in ("backbone", "height", "width", "early", "colours", "epochs")}
+
+
+def _checkpoint(workspace: Workspace, images: CompositionSet, key: str) -> Path:
+    return workspace.root / f"{images.name}-{key[:12]}.training"
