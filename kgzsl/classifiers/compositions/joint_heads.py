@@ -240,7 +240,7 @@ class JointHeads(PairLearner, CompositionClassifier):
 
     @torch.no_grad()
     def _parts(self, features: np.ndarray, pairs: np.ndarray, embedded: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return log p(s|x) + log p(o|x) and log p((s, o)|x) over `pairs`, float32 `[rows, pairs]` each."""
+        """Return log p(s|x) + log p(o|x), and log p((s, o)|x) up to a constant of the row, float32 `[rows, pairs]` each."""
         own = np.empty((len(features), len(pairs)), np.float32)
         whole = np.empty_like(own) if embedded.shape[1] > 2 else None
         for start in range(0, len(features), _ROWS):
@@ -251,7 +251,7 @@ class JointHeads(PairLearner, CompositionClassifier):
             own[rows] = state.cpu().numpy()[:, pairs[:, 0]] + obj.cpu().numpy()[:, pairs[:, 1]]
             if whole is not None:
                 assert self._images is not None
-                whole[rows] = (self._images(prepared) @ embedded[:, 2:].T).log_softmax(1).cpu().numpy()
+                whole[rows] = (self._images(prepared) @ embedded[:, 2:].T).cpu().numpy()
         return own, whole
 
     # ---- what a bundle keeps

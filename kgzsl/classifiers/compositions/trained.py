@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -17,7 +16,7 @@ from kgzsl.classifiers.compositions.augmenting import Oversampling, attacked, ch
 from kgzsl.classifiers.compositions.base import CompositionClassifier, Knowledge, PairFeatures
 from kgzsl.classifiers.compositions.cge import check_pairs
 from kgzsl.classifiers.compositions.feasibility import concept_vectors
-from kgzsl.classifiers.compositions.pair_training import PairSchedule, check_rows, train_on_pairs
+from kgzsl.classifiers.compositions.pair_training import PairLearner, PairSchedule, check_rows, train_on_pairs
 from kgzsl.devices import resolve_device
 from kgzsl.errors import InvalidInputError
 from kgzsl.registry import parameters
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 Words = tuple[np.ndarray, np.ndarray]
 
 
-class TrainedCompositions(CompositionClassifier):
+class TrainedCompositions(CompositionClassifier, PairLearner):
     """A network on standardised feature rows, trained by gradient; the epoch is the one with the best validation AUC.
 
     A method states its network, how pairs are embedded, how rows and embedded pairs are compared, and its loss. It may override what is
@@ -47,7 +46,8 @@ class TrainedCompositions(CompositionClassifier):
     #: Whether states and objects need vectors of their own, and whether feature columns are centred and scaled.
     needs_words: ClassVar[bool] = True
     standardised: ClassVar[bool] = True
-    world: str = "closed"
+    #: What `build` made.
+    network: Any
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class TrainedCompositions(CompositionClassifier):
         self._standardise(train.matrix)
         self._start(space, train.matrix.shape[1], words if self.needs_words else None)
         generator = torch.Generator(self._place).manual_seed(self.seed)
-        self.network.reset(generator)  # type: ignore[operator]
+        self.network.reset(generator)
         self._oversampling = self._oversampler(train, words)
         self.history = train_on_pairs(self, train, validation, space, generator)
         self._oversampling = None
@@ -172,14 +172,6 @@ class TrainedCompositions(CompositionClassifier):
     def modules(self) -> nn.ModuleList:
         """Return everything that is learned."""
         return nn.ModuleList([self.network])
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return a copy of everything that an epoch changes."""
-        return copy.deepcopy(self.network.state_dict())
-
-    def restore(self, snapshot: dict[str, Any]) -> None:
-        """Take back what `snapshot` gave."""
-        self.network.load_state_dict(snapshot)
 
     def start_epoch(self, epoch: int) -> None:
         """Called before every epoch, from 1 on."""
@@ -255,8 +247,8 @@ class TrainedCompositions(CompositionClassifier):
         try:
             self._centre, self._scale = (np.array(state[name], dtype=np.float32) for name in ("centre", "scale"))
             dim = int(state["words"][0])
-            blank = tuple(np.zeros((len(names), dim), np.float32) for names in (space.states, space.objects))
-            self._start(space, len(self._centre), blank if dim else None)  # type: ignore[arg-type]
+            states, objects = (np.zeros((len(names), dim), np.float32) for names in (space.states, space.objects))
+            self._start(space, len(self._centre), (states, objects) if dim else None)
             found = {k.removeprefix("network/"): torch.from_numpy(np.array(v)) for k, v in state.items() if k.startswith("network/")}
             self.network.load_state_dict(found)
             self.take_tuned(state)
