@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -46,8 +47,7 @@ class TrainedCompositions(PairLearner, CompositionClassifier):
     #: Whether states and objects need vectors of their own, and whether feature columns are centred and scaled.
     needs_words: ClassVar[bool] = True
     standardised: ClassVar[bool] = True
-    #: What `build` made.
-    network: Any
+    world: str = "closed"
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class TrainedCompositions(PairLearner, CompositionClassifier):
         self._standardise(train.matrix)
         self._start(space, train.matrix.shape[1], words if self.needs_words else None)
         generator = torch.Generator(self._place).manual_seed(self.seed)
-        self.network.reset(generator)
+        self.network.reset(generator)  # type: ignore[operator]
         self._oversampling = self._oversampler(train, words)
         self.history = train_on_pairs(self, train, validation, space, generator)
         self._oversampling = None
@@ -172,6 +172,14 @@ class TrainedCompositions(PairLearner, CompositionClassifier):
     def modules(self) -> nn.ModuleList:
         """Return everything that is learned."""
         return nn.ModuleList([self.network])
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of everything that an epoch changes."""
+        return copy.deepcopy(self.network.state_dict())
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Take back what `snapshot` gave."""
+        self.network.load_state_dict(snapshot)
 
     def start_epoch(self, epoch: int) -> None:
         """Called before every epoch, from 1 on."""
@@ -247,8 +255,8 @@ class TrainedCompositions(PairLearner, CompositionClassifier):
         try:
             self._centre, self._scale = (np.array(state[name], dtype=np.float32) for name in ("centre", "scale"))
             dim = int(state["words"][0])
-            states, objects = (np.zeros((len(names), dim), np.float32) for names in (space.states, space.objects))
-            self._start(space, len(self._centre), (states, objects) if dim else None)
+            blank = tuple(np.zeros((len(names), dim), np.float32) for names in (space.states, space.objects))
+            self._start(space, len(self._centre), blank if dim else None)  # type: ignore[arg-type]
             found = {k.removeprefix("network/"): torch.from_numpy(np.array(v)) for k, v in state.items() if k.startswith("network/")}
             self.network.load_state_dict(found)
             self.take_tuned(state)
