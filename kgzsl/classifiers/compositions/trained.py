@@ -47,7 +47,8 @@ class TrainedCompositions(PairLearner, CompositionClassifier):
     #: Whether states and objects need vectors of their own, and whether feature columns are centred and scaled.
     needs_words: ClassVar[bool] = True
     standardised: ClassVar[bool] = True
-    world: str = "closed"
+    #: What `build` made.
+    network: Any
 
     def __init__(
         self,
