@@ -129,7 +129,7 @@ class TrainedCompositions(PairLearner, CompositionClassifier):
         self._standardise(train.matrix)
         self._start(space, train.matrix.shape[1], words if self.needs_words else None)
         generator = torch.Generator(self._place).manual_seed(self.seed)
-        self.network.reset(generator)  # type: ignore[operator]
+        self.network.reset(generator)
         self._oversampling = self._oversampler(train, words)
         self.history = train_on_pairs(self, train, validation, space, generator)
         self._oversampling = None
