@@ -54,14 +54,17 @@ def fit(
 
     `kgzsl fit --backbone efficientnet-lite0 --encoder trgcn --dry-run -o runs/trgcn.bundle`
 
-    `kgzsl fit --compositions fashion --method cge -o runs/cge.bundle`
+    `kgzsl fit --compositions fashion --backbone efficientnet-lite0-parts --set state_columns=[1280,2264] -o runs/fashion.bundle`
 
     `kgzsl fit --compositions fashion --finetune small --checkpoint runs/fashion.training -o runs/fashion.bundle`
+
+    `torchrun --nproc-per-node 4 -m kgzsl fit --backbone efficientnet-lite0 --encoder trgcn --set precision=bfloat16 -o runs/trgcn.bundle`
     """
     from kgzsl import front
     from kgzsl.artifacts import check_target
     from kgzsl.cli.inputs import open_classes, open_graph, open_targets, open_vectors, read_settings
     from kgzsl.encoders import ENCODERS
+    from kgzsl.encoders.parallel import rank
     from kgzsl.matrices import Features
 
     check_target(out, overwrite=overwrite)  # like all below: before the work, not after it
@@ -113,6 +116,8 @@ def fit(
         calibrate=images,
         checkpoint=checkpoint,
     )
+    if rank():
+        return  # the first of the processes that torchrun started writes for all
     path = bundle.save(out, overwrite=overwrite)
     if as_json:
         content = {"path": str(path), "classes": len(bundle.names), "seen": int(bundle.seen.sum()), "gamma": bundle.gamma}

@@ -97,6 +97,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("backoff error", "unseen-only backoff", "error"),
     ),
 }
+#: The backbone of image tables whose name says none.
+USUAL_BACKBONE = "efficientnet-lite0"
 #: Tables that show more of results that have a table already; only results with calibrations, or an open world, are in them.
 FURTHER = {
     "decisions": ("image-holdout", "feature-zsl"),
@@ -148,8 +150,8 @@ def collect(paths: Sequence[str | os.PathLike[str]]) -> list[dict[str, Any]]:
 def tables(results: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     """Return the results of every table, by its name: a kind of `COLUMNS`, and for feature and composition sets what they share.
 
-    Image results are in one table only where the backbone is the same; all but the first backbone's name it. Feature results are in
-    one table only where features and split are the same; it is named after the shortest dataset name.
+    Image results are in one table only where the backbone is the same; the table's name says which, unless it is the usual one.
+    Feature results are in one table only where features and split are the same; it is named after the shortest dataset name.
     """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for kind in COLUMNS:
@@ -168,13 +170,12 @@ def _has(result: Mapping[str, Any], kind: str) -> bool:
 
 
 def _group(result: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
-    """The task of an image result, with its backbone unless that is the first; of others a dataset's name, of like ones the shortest."""
+    """The task of an image result, with its backbone unless that is the usual one; of others a dataset's name, of like ones the shortest."""
     if result["task"] == "composition-zsl":
         return str(result["dataset"]["name"])
     if result["task"] != "feature-zsl":
-        first = min(str(r["cell"].get("backbone", "")) for r in results if r["task"] == result["task"])
-        own = str(result["cell"].get("backbone", ""))
-        return str(result["task"]) if own == first else f"{result['task']} {own}"
+        own = str(result["cell"].get("backbone", USUAL_BACKBONE))
+        return str(result["task"]) if own == USUAL_BACKBONE else f"{result['task']} {own}"
 
     def same(r: Mapping[str, Any]) -> tuple[str, str]:
         return r["digests"]["features"], r["runs"][0]["split_digest"]
