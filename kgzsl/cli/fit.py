@@ -56,6 +56,8 @@ def fit(
 
     `kgzsl fit --compositions fashion --method cge -o runs/cge.bundle`
 
+    `kgzsl fit --compositions fashion --backbone efficientnet-lite0-parts --set state_columns=[1280,2264] -o runs/fashion.bundle`
+
     `kgzsl fit --compositions fashion --finetune small --checkpoint runs/fashion.training -o runs/fashion.bundle`
 
     `torchrun --nproc-per-node 4 -m kgzsl fit --backbone efficientnet-lite0 --encoder trgcn --set precision=bfloat16 -o runs/trgcn.bundle`

@@ -64,9 +64,9 @@ def composition_plan(cell: Cell, workspace: Workspace) -> Plan:
             rows, heads = shared, None
             if rows is None:
                 assert tuning is not None
-                with_heads = cell.method == "joint_heads" and not cell.settings and not cell.grid
-                rows = tuned_rows(data, replace(tuning, seed=seed), knowledge, workspace, heads=with_heads)
-                heads = rows.heads if with_heads else None
+                own = dict(cell.settings) if cell.method == "joint_heads" and not cell.grid else None
+                rows = tuned_rows(data, replace(tuning, seed=seed), knowledge, workspace, heads=own)
+                heads = rows.heads if own is not None else None
             yield seed, "compositional split", data.digest, task.run(rows.matrix, seed, evidence, heads)
 
     return Plan(

@@ -170,7 +170,7 @@ def _has(result: Mapping[str, Any], kind: str) -> bool:
 
 
 def _group(result: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
-    """The task of an image result, with its backbone unless that is the usual one; of others the (shortest) dataset name."""
+    """An image result's task, with its backbone unless that is the usual one; of others a dataset's name, of like ones the shortest."""
     if result["task"] == "composition-zsl":
         return str(result["dataset"]["name"])
     if result["task"] != "feature-zsl":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kgzsl.errors import InvalidInputError
 from kgzsl.features.base import Backbone
 from kgzsl.features.efficientnet_lite import EfficientNetLite0, EfficientNetLite2
+from kgzsl.features.trainable import EfficientNetLite0Parts
 from kgzsl.features.transformers_backbone import TransformersBackbone
 from kgzsl.registry import Resolver
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 BACKBONES: Resolver[Backbone] = Resolver(
     "backbones",
     Backbone,  # type: ignore[type-abstract]
-    [EfficientNetLite0, EfficientNetLite2, TransformersBackbone],
+    [EfficientNetLite0, EfficientNetLite0Parts, EfficientNetLite2, TransformersBackbone],
 )
 
 

@@ -165,7 +165,7 @@ def _load(folder: Path, config: dict[str, Any]) -> tuple[Any, torch.nn.Module, t
     factory = transformers.AutoModelForImageClassification if classifies else transformers.AutoModel
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        with _quiet(transformers):
+        with quiet(transformers):
             processor = transformers.AutoImageProcessor.from_pretrained(folder, **options)
             model = factory.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **options)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
@@ -178,7 +178,7 @@ def _load(folder: Path, config: dict[str, Any]) -> tuple[Any, torch.nn.Module, t
 
 
 @contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
+def quiet(transformers: Any) -> Iterator[None]:
     """Hide the library's own bar, which it draws even into files."""
     logging = transformers.utils.logging
     shown = logging.is_progress_bar_enabled()

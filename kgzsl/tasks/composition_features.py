@@ -77,7 +77,7 @@ def tuning_of(settings: Mapping[str, Any]) -> FineTuning:
 
 
 def tuned_rows(
-    images: CompositionSet, tuning: FineTuning, knowledge: Knowledge | None, workspace: Workspace, *, heads: bool = False
+    images: CompositionSet, tuning: FineTuning, knowledge: Knowledge | None, workspace: Workspace, *, heads: Mapping[str, Any] | None = None
 ) -> Rows:
     """Return the rows of an image network after fine-tuning on the training part; with 0 epochs, as it came.
 
@@ -85,17 +85,18 @@ def tuned_rows(
 
     Parameters
     ----------
-    heads : the heads that were trained with the network are wanted too.
+    heads : settings of the heads (`joint_heads`) that are trained with the network and then wanted too; None takes usual ones.
     """
     from kgzsl.features.pixels import decode
     from kgzsl.matrices import Features
 
     graph = knowledge.graph.digest if knowledge is not None and tuning.epochs else None
-    key = digest({"images": images.digest, "tuning": _decides(tuning), "graph": graph})
+    key = digest({"images": images.digest, "tuning": _decides(tuning), "graph": graph, **({"heads": dict(heads)} if heads else {})})
     path = workspace.root / f"{images.name}-tuned-{key[:12]}.features"
-    if path.exists() and not (heads and tuning.epochs):
+    if path.exists() and (heads is None or not tuning.epochs):
         return Rows(Features.load(path).matrix, key)
-    backbone, trained = _network(images, tuning, knowledge, workspace.root / f"{images.name}-{key[:12]}.training", workspace.root)
+    checkpoint = workspace.root / f"{images.name}-{key[:12]}.training"
+    backbone, trained = _network(images, tuning, knowledge, {**(heads or {})}, checkpoint, workspace.root)
     matrix = backbone.rows_of(decode(list(images.paths), tuning.size, keep=workspace.root))
     if not path.exists():
         ids = tuple(image.relative_to(images.root).as_posix() for image in images.paths)
@@ -104,7 +105,7 @@ def tuned_rows(
 
 
 def _network(
-    images: CompositionSet, tuning: FineTuning, knowledge: Knowledge | None, checkpoint: Path, keep: Path
+    images: CompositionSet, tuning: FineTuning, knowledge: Knowledge | None, heads: Mapping[str, Any], checkpoint: Path, keep: Path
 ) -> tuple[TrainedBackbone, CompositionClassifier | None]:
     """Return the network, and the heads that were trained with it."""
     from kgzsl.classifiers.compositions.finetuning import fine_tune
@@ -114,7 +115,7 @@ def _network(
     if not tuning.epochs:
         network = ImageNetwork.pretrained(tuning.backbone, early=tuning.early, colours=tuning.colours)
         return TrainedBackbone(network, tuning.size, tuning.device), None
-    fresh = JointHeads(seed=tuning.seed, device=tuning.device)
+    fresh = JointHeads(**{"device": tuning.device, **heads, "seed": tuning.seed})
     tuned = fine_tune(images, fresh, knowledge, tuning, checkpoint=checkpoint, keep=keep)
     return tuned.backbone, tuned.heads
 

@@ -19,7 +19,7 @@ from kgzsl.features.trainable import ImageNetwork, TrainedBackbone
 from kgzsl.testing.compositions import few_photographs
 
 pytestmark = pytest.mark.data
-TINY = FineTuning(height=64, width=48, epochs=3, batch_size=16, learning_rate=1e-4, patience=0, device="cpu")
+TINY = FineTuning(height=64, width=48, epochs=2, batch_size=16, learning_rate=1e-4, patience=0, device="cpu")
 
 
 def heads(**settings) -> JointHeads:
@@ -28,7 +28,7 @@ def heads(**settings) -> JointHeads:
 
 @pytest.fixture(scope="module")
 def few():
-    return few_photographs(4)
+    return few_photographs(3)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_it_goes_on_from_a_checkpoint_bit_for_bit(tuned, few, knowledge, tmp_pat
     real = finetuning._epoch
 
     def stopping(*arguments):
-        if arguments[6] == 3:
+        if arguments[6] == 2:
             raise KeyboardInterrupt
         return real(*arguments)
 

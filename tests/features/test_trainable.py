@@ -84,5 +84,10 @@ def test_foreign_weights_and_names_are_refused(network):
         TrainedBackbone(network, (16, 96), "cpu")
 
 
-def test_make_backbone_still_knows_the_packaged_one(lite0):
-    assert make_backbone("efficientnet-lite0", device="cpu").recipe() == lite0.recipe()
+def test_the_backbone_of_parts_is_the_untouched_network_in_a_portrait_frame(network, paths):
+    made = make_backbone("efficientnet-lite0-parts", device="cpu")
+    frozen = TrainedBackbone(network, (128, 96), "cpu")
+    pixels = decode(paths, (128, 96))
+    assert made.dim == network.dim and np.array_equal(made.rows_of(pixels), frozen.rows_of(pixels))
+    differing = {k for k, v in made.recipe().items() if frozen.recipe().get(k) != v}
+    assert differing == {"backbone"} and made.recipe()["backbone"] == "efficientnet-lite0-parts"

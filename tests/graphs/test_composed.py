@@ -114,3 +114,10 @@ def test_every_link_is_an_edge_and_says_what_it_covers(recipe, table, kinds):
     said = {source["name"]: source["files"] for source in graph.manifest["sources"]}[table]
     assert set(said) == {f"{table}.tsv"} and len(said[f"{table}.tsv"]) == 64
     assert Path(SHIPPED / "data" / f"{table}.tsv").read_text(encoding="utf-8").isascii()
+
+
+def test_the_table_of_recipes_counts_what_is_built():
+    graphs = [graph_of(f"compositions-fashion-{kind}") for kind in ("wordnet", "colours", "conceptnet", "outside")]
+    counts = ["; ".join(f"{n:,}" for n in column) for column in ([len(g) for g in graphs], [len(g.subject) for g in graphs])]
+    text = (Path(__file__).parents[2] / "graphs/README.md").read_text(encoding="utf-8")
+    assert f"| {counts[0]} | {counts[1]} |" in text

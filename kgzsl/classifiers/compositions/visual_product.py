@@ -78,12 +78,12 @@ class VisualProduct(TrainedCompositions):
             raise InvalidInputError("a classifier sees columns that the features have", received=f"{spans} of {columns:,}")
         self._cuts = [slice(*given) for given in spans]
         middle = [self.hidden] if self.hidden else []
-        sizes = [[end - first, *middle, count] for (first, end), count in zip(spans, counts, strict=True)]
-        return Primitives(*sizes, self.dropout)
+        states, objects = ([end - first, *middle, count] for (first, end), count in zip(spans, counts, strict=True))
+        return Primitives(states, objects, self.dropout)
 
     def primitive_logits(self, rows: torch.Tensor, generator: torch.Generator | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         state, obj = (dropout(rows[:, cut], self.dropout, generator) for cut in self._cuts)
-        return self.network.states(state, generator), self.network.objects(obj, generator)  # type: ignore[operator]
+        return self.network.states(state, generator), self.network.objects(obj, generator)
 
     def pair_loss(self, rows: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         state, obj = self.primitive_logits(rows, generator)
