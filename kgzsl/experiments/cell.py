@@ -81,7 +81,6 @@ _SCHEMA: dict[str, Any] = {
         {
             "if": {"properties": {"task": {"const": "composition-zsl"}}},
             "then": {
-                "oneOf": [{"required": ["backbone"]}, {"required": ["finetune"]}],
                 "properties": {"semantics": False, "descriptions": False, "folds": False, "calibrations": False},
                 "dependentRequired": {"graph": ["vectors"], "vectors": ["graph"], "feasibility": ["graph"]},
             },

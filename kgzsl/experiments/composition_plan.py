@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kgzsl.artifacts import digest
+from kgzsl.errors import InvalidInputError
 from kgzsl.experiments.cell import Cell
 from kgzsl.experiments.runner import Plan, Run, matrix_digest
 from kgzsl.tasks.composition import CompositionTask, check_method, pair_names, related_pairs
@@ -24,10 +25,15 @@ SELECTED_ON = (
 
 
 def check_composition_cell(cell: Cell) -> None:
-    """Check method, settings, fine-tuning and feasibility without any data; raises what is wrong with them."""
+    """Check features, method, settings and feasibility without any data; raises what is wrong with them."""
     from kgzsl.classifiers.compositions.feasibility import FEASIBILITIES
     from kgzsl.datasets.readers import one_of
 
+    if bool(cell.backbone) == (cell.finetune is not None):
+        raise InvalidInputError(
+            "features come from a frozen `backbone`, or from one that is trained on (`finetune`)",
+            received=f"{cell.name} with {'both' if cell.backbone else 'neither'}",
+        )
     check_method(cell.method, cell.settings, cell.grid)
     if cell.finetune is not None:
         tuning_of(cell.finetune)
@@ -58,8 +64,9 @@ def composition_plan(cell: Cell, workspace: Workspace) -> Plan:
             rows, heads = shared, None
             if rows is None:
                 assert tuning is not None
-                rows = tuned_rows(data, replace(tuning, seed=seed), knowledge, workspace)
-                heads = rows.heads if cell.method == "joint_heads" and not cell.settings and not cell.grid else None
+                with_heads = cell.method == "joint_heads" and not cell.settings and not cell.grid
+                rows = tuned_rows(data, replace(tuning, seed=seed), knowledge, workspace, heads=with_heads)
+                heads = rows.heads if with_heads else None
             yield seed, "compositional split", data.digest, task.run(rows.matrix, seed, evidence, heads)
 
     return Plan(

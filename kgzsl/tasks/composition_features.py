@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kgzsl.classifiers.compositions import CompositionClassifier, Knowledge
     from kgzsl.classifiers.compositions.finetuning import FineTuning
     from kgzsl.datasets.composition_set import CompositionSet
+    from kgzsl.features.trainable import TrainedBackbone
     from kgzsl.workspace import Workspace
 
 
@@ -75,29 +76,47 @@ def tuning_of(settings: Mapping[str, Any]) -> FineTuning:
     return replace(base, augmentation=augmentation, **{k: v for k, v in changes.items() if k in own})
 
 
-def tuned_rows(images: CompositionSet, tuning: FineTuning, knowledge: Knowledge | None, workspace: Workspace) -> Rows:
+def tuned_rows(
+    images: CompositionSet, tuning: FineTuning, knowledge: Knowledge | None, workspace: Workspace, *, heads: bool = False
+) -> Rows:
     """Return the rows of an image network after fine-tuning on the training part; with 0 epochs, as it came.
 
-    A run that was killed goes on from its last epoch; decoded images are kept in the workspace.
+    Made once per set, settings and graph; a run that was killed goes on from its last epoch; decoded images are kept in the workspace.
+
+    Parameters
+    ----------
+    heads : the heads that were trained with the network are wanted too.
     """
-    from kgzsl.classifiers.compositions.finetuning import fine_tune
-    from kgzsl.classifiers.compositions.joint_heads import JointHeads
     from kgzsl.features.pixels import decode
-    from kgzsl.features.trainable import ImageNetwork, TrainedBackbone
+    from kgzsl.matrices import Features
 
     graph = knowledge.graph.digest if knowledge is not None and tuning.epochs else None
     key = digest({"images": images.digest, "tuning": _decides(tuning), "graph": graph})
-    heads = None
-    if tuning.epochs:
-        checkpoint = _checkpoint(workspace, images, key)
-        fresh = JointHeads(seed=tuning.seed, device=tuning.device)
-        tuned = fine_tune(images, fresh, knowledge, tuning, checkpoint=checkpoint, keep=workspace.root)
-        backbone, heads = tuned.backbone, tuned.heads
-    else:
-        backbone = TrainedBackbone(
-            ImageNetwork.pretrained(tuning.backbone, early=tuning.early, colours=tuning.colours), tuning.size, tuning.device
-        )
-    return Rows(backbone.rows_of(decode(list(images.paths), tuning.size, keep=workspace.root)), key, heads)
+    path = workspace.root / f"{images.name}-tuned-{key[:12]}.features"
+    if path.exists() and not (heads and tuning.epochs):
+        return Rows(Features.load(path).matrix, key)
+    backbone, trained = _network(images, tuning, knowledge, workspace.root / f"{images.name}-{key[:12]}.training", workspace.root)
+    matrix = backbone.rows_of(decode(list(images.paths), tuning.size, keep=workspace.root))
+    if not path.exists():
+        ids = tuple(image.relative_to(images.root).as_posix() for image in images.paths)
+        Features(ids=ids, matrix=matrix, meta={"recipe": backbone.recipe()}).save(path)
+    return Rows(matrix, key, trained)
+
+
+def _network(
+    images: CompositionSet, tuning: FineTuning, knowledge: Knowledge | None, checkpoint: Path, keep: Path
+) -> tuple[TrainedBackbone, CompositionClassifier | None]:
+    """Return the network, and the heads that were trained with it."""
+    from kgzsl.classifiers.compositions.finetuning import fine_tune
+    from kgzsl.classifiers.compositions.joint_heads import JointHeads
+    from kgzsl.features.trainable import ImageNetwork, TrainedBackbone
+
+    if not tuning.epochs:
+        network = ImageNetwork.pretrained(tuning.backbone, early=tuning.early, colours=tuning.colours)
+        return TrainedBackbone(network, tuning.size, tuning.device), None
+    fresh = JointHeads(seed=tuning.seed, device=tuning.device)
+    tuned = fine_tune(images, fresh, knowledge, tuning, checkpoint=checkpoint, keep=keep)
+    return tuned.backbone, tuned.heads
 
 
 def _decides(tuning: FineTuning) -> dict[str, Any]:
@@ -106,7 +125,3 @@ def _decides(tuning: FineTuning) -> dict[str, Any]:
     if tuning.epochs:
         return settings
     return {k: settings[k] for k in ("backbone", "height", "width", "early", "colours", "epochs")}
-
-
-def _checkpoint(workspace: Workspace, images: CompositionSet, key: str) -> Path:
-    return workspace.root / f"{images.name}-{key[:12]}.training"
