@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import torch
 from classifiers.clip_folder import byte_vocabulary, image_rows, save_clip
-from classifiers.composition_cases import GRID, OBJECTS, STATES, knowledge, small
+from classifiers.composition_cases import GRID, OBJECTS, STATES, candidates, knowledge, small
 
 from kgzsl.classifiers.compositions import COMPOSITION_CLASSIFIERS, PairFeatures
 from kgzsl.classifiers.compositions.augmenting import STRENGTHS, Oversampling, attacked
 from kgzsl.classifiers.compositions.compcos import NONE, CompCos
 from kgzsl.classifiers.compositions.feasibility import seen_table
 from kgzsl.classifiers.compositions.symnet import distance, triplets
+from kgzsl.classifiers.compositions.visual_product import POWERS
+from kgzsl.errors import InvalidInputError
+from kgzsl.metrics.compositional import bias_sweep
 
 pytestmark = pytest.mark.data
 NO_DROPOUT = {"epochs": 2, "batch_size": 64, "dropout": 0.0, "device": "cpu"}
@@ -118,6 +121,9 @@ def test_compcos_masks_pairs_below_its_threshold_and_chooses_it_on_validation_ro
     out = table.ravel() < 0.6
     assert out.any() and not out.all() and not out[seen_table(space).ravel()].any()
     assert (scores[:, out] == -fixed.scale).all() and (scores[:, ~out] > -fixed.scale).all()
+    again = CompCos(**fixed.settings(), device="cpu")
+    again.load_state(fixed.state(), space)
+    np.testing.assert_array_equal(again.scores(parts["val"].matrix[:7], every), scores)
 
 
 @torch.no_grad()
@@ -181,6 +187,22 @@ def test_prompts_run_the_models_own_text_encoder(tmp_path):
         ids = [byte_vocabulary()[c] for c in ("a", "b</w>", "c</w>")]
         torch.testing.assert_close(words[2], table[ids].mean(0))  # a name of several tokens starts at their mean
     assert encoder.dim == 24 and encoder.scale == pytest.approx(float(model.logit_scale.exp().detach()))
+
+
+def test_features_of_a_clip_like_folder_are_its_images_in_the_space_of_texts(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    from PIL import Image
+
+    from kgzsl.features import make_backbone
+
+    _, _, files = small()
+    save_clip(tmp_path)
+    model, processor = transformers.CLIPModel.from_pretrained(tmp_path).eval(), transformers.AutoImageProcessor.from_pretrained(tmp_path)
+    with Image.open(files["train"][0]) as image, torch.no_grad():
+        own = model.get_image_features(pixel_values=processor(images=image.convert("RGB"), return_tensors="pt")["pixel_values"])
+    own = getattr(own, "pooler_output", own).numpy()
+    np.testing.assert_allclose(image_rows(str(tmp_path), tuple(files["train"][:1])), own, rtol=1e-4, atol=1e-5)
+    assert make_backbone(str(tmp_path), device="cpu").recipe()["pooling"] == "image embedding"
 
 
 def test_csp_learns_the_vectors_and_nothing_else(tmp_path):
@@ -263,3 +285,69 @@ def test_oversampling_draws_hard_pairs_and_mixes_images_of_one_state():
         minlength=len(seen),
     )
     assert counts.min() > 0.5 * 8000 / len(seen)  # as hard as one another: as often
+
+
+def test_visual_product_chooses_the_power_of_the_state_by_validation_auc():
+    space, parts, _ = small()
+    method = COMPOSITION_CLASSIFIERS.make("visual_product", {**NO_DROPOUT, "epochs": 5, "learning_rate": 1e-2, "state_power": None})
+    method.fit(parts["train"], space, None, parts["val"])
+    some, truth, seen = candidates(space, parts["val"].labels)
+    with torch.no_grad():
+        logs = [part.double().log_softmax(1).numpy() for part in method.primitive_logits(method.prepared(parts["val"].matrix))]
+    scores = {w: w * logs[0][:, space.pairs[some, 0]] + logs[1][:, space.pairs[some, 1]] for w in POWERS}
+    aucs = {w: bias_sweep(s.astype(np.float32), truth, seen).auc for w, s in scores.items()}
+    assert aucs[method.power] >= max(aucs.values()) - 1e-6 and len(set(aucs.values())) > 1
+    np.testing.assert_allclose(method.scores(parts["val"].matrix, space.pairs[some]), scores[method.power], rtol=1e-4, atol=1e-4)
+    without = COMPOSITION_CLASSIFIERS.make("visual_product", {**NO_DROPOUT, "state_power": None}).fit(parts["train"], space, None)
+    assert without.power == 1.0
+
+
+def test_visual_product_sees_the_columns_that_it_is_given():
+    space, parts, _ = small()
+    settings = {**NO_DROPOUT, "state_columns": [0, 60], "object_columns": [30, 120]}
+    method = COMPOSITION_CLASSIFIERS.make("visual_product", settings).fit(parts["train"], space, None)
+    rows, noise = method.prepared(parts["val"].matrix[:5]), torch.randn(5, 60, generator=drawn())
+    with torch.no_grad():
+        states, objects = method.primitive_logits(rows)
+        other = method.primitive_logits(torch.cat([rows[:, :60], noise], dim=1))
+        first = method.primitive_logits(torch.cat([noise[:, :30], rows[:, 30:]], dim=1))
+    assert torch.equal(states, other[0]) and not torch.equal(objects, other[1])
+    assert torch.equal(objects, first[1]) and not torch.equal(states, first[0])
+    for wrong in ({"state_columns": [5, 5]}, {"object_columns": [-1, 4]}, {"state_columns": [1]}, {"state_power": 0.0}, {"hidden": -1}):
+        with pytest.raises(InvalidInputError):
+            COMPOSITION_CLASSIFIERS.make("visual_product", wrong)
+    with pytest.raises(InvalidInputError, match="columns that the features have"):
+        COMPOSITION_CLASSIFIERS.make("visual_product", {**NO_DROPOUT, "state_columns": [0, 121]}).fit(parts["train"], space, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("compcos", {"world": "half"}),
+        ("compcos", {"scale": 0.0}),
+        ("compcos", {"margin": -1.0}),
+        ("compcos", {"embedding": 0}),
+        ("le_plus", {"margin": 0.0}),
+        ("le_plus", {"negatives": 0}),
+        ("le_plus", {"dropout": 1.0}),
+        ("symnet", {"axioms": -0.1}),
+        ("symnet", {"sharpness": 0.0}),
+        ("csp", {"dropout": -0.1}),
+        ("visual_product", {"smoothing": 1.0}),
+    ],
+)
+def test_strange_settings_are_refused(name, wrong):
+    with pytest.raises(InvalidInputError):
+        COMPOSITION_CLASSIFIERS.make(name, wrong)
+
+
+def test_a_state_of_other_settings_is_refused_and_leaves_nothing_to_score_with():
+    space, parts, _ = small()
+    method, _, _ = learned("compcos", image_hidden=[32], embedding=16)
+    other = COMPOSITION_CLASSIFIERS.make("compcos", {**NO_DROPOUT, "image_hidden": [32], "embedding": 17})
+    with pytest.raises(InvalidInputError, match="with these settings"):
+        other.load_state(method.state(), space)
+    with pytest.raises(InvalidInputError, match="fit"):
+        other.scores(parts["val"].matrix, space.pairs)
+    with pytest.raises(InvalidInputError, match="fit"):
+        other.state()

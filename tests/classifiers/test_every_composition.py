@@ -8,12 +8,15 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from classifiers.clip_folder import image_rows, save_clip
-from classifiers.composition_cases import CompositionCase, TrainedCase, small
+from classifiers.composition_cases import CompositionCase, TrainedCase, candidates, knowledge, small
 
 from kgzsl.classifiers.compositions import COMPOSITION_CLASSIFIERS, PairFeatures
+from kgzsl.classifiers.compositions.feasibility import concept_vectors
 from kgzsl.classifiers.compositions.trained import TrainedCompositions
-from kgzsl.errors import MissingDataError
+from kgzsl.errors import InvalidInputError, MissingDataError, UnknownNameError
+from kgzsl.metrics.compositional import bias_sweep
 
 pytestmark = pytest.mark.data
 QUICK = {"epochs": 6, "batch_size": 64, "device": "cpu"}
@@ -48,6 +51,36 @@ class TestCompositionGP(CompositionCase):
     name = "graph_gp"
     settings: ClassVar = {"steps": 5}
     needs_knowledge = False
+
+
+class TestFusion(CompositionCase):
+    name = "fusion"
+    settings: ClassVar = {
+        "members": [{"name": "visual_product", **QUICK, "learning_rate": 3e-3}, {"name": "compcos", **TestCompCos.settings}],
+        "device": "cpu",
+    }
+
+    def test_it_is_the_weighted_sum_of_its_members_and_better_than_its_worst_on_validation_rows(self, fitted):
+        space, parts = self.data()
+        train, val = parts["train"], parts["val"]
+        some, truth, seen = candidates(space, val.labels)
+        total, aucs = 0.0, []
+        for weight, member in zip(fitted.weights, self.settings["members"], strict=True):
+            alone = COMPOSITION_CLASSIFIERS.make(member["name"], {k: v for k, v in member.items() if k != "name"})
+            alone.fit(train, space, knowledge(), val)
+            spread = alone.scores(train.matrix, space.pairs[space.seen]).std(axis=1).mean()  # fewer rows than are taken at most
+            total = total + weight / spread * alone.scores(val.matrix, space.pairs[some])
+            aucs.append(bias_sweep(alone.scores(val.matrix, space.pairs[some]), truth, seen).auc)
+        found = fitted.scores(val.matrix, space.pairs[some])
+        self.close(found, total)
+        assert bias_sweep(found, truth, seen).auc >= min(aucs) and fitted.weights.max() > 0
+
+    def test_members_that_are_none_are_refused(self):
+        for members in ([], [{"name": "cge"}], "cge", {"name": "cge"}, [{"name": "cge"}, {"seed": 1}], ["cge", "compcos"]):
+            with pytest.raises(InvalidInputError, match="two methods or more"):
+                COMPOSITION_CLASSIFIERS.make("fusion", {"members": members})
+        with pytest.raises(UnknownNameError):
+            COMPOSITION_CLASSIFIERS.make("fusion", {"members": [{"name": "cge"}, {"name": "nothing"}]})
 
 
 class TestJointHeads(CompositionCase):
@@ -109,3 +142,23 @@ def test_the_small_space_has_what_the_cases_need():
     assert len(space) > 40
     assert not space.seen.all() and space.seen[parts["train"].labels].all()
     assert not space.seen[parts["val"].labels].all() and np.isfinite(parts["val"].matrix).all()
+
+
+@pytest.mark.parametrize("case", [TestCompCos, TestCompCosOpen, TestLabelEmbedPlus, TestSymNet, TestVisualProduct])
+def test_no_tensor_is_left_on_another_device(case):
+    """On torch's `meta` device a stray CPU tensor fails."""
+    space, parts, _ = small()
+    method = case.make(device="meta", dropout=0.0)
+    words = concept_vectors(space, knowledge()) if method.needs_words else None
+    columns = parts["train"].matrix.shape[1]
+    method._standardise(parts["train"].matrix)
+    method._start(space, columns, words)
+    rows = method.prepared(parts["train"].matrix[:6])
+    scores = method.compatibility(rows, method.embedded(method._seen_pairs))
+    states, objects = method.primitive_logits(rows)
+    assert scores.shape == (6, int(space.seen.sum())) and states.shape == (6, 8) and objects.shape == (6, 10)
+    (scores.sum() + states.sum() + objects.sum()).backward()
+    assert {t.device.type for t in (rows, scores, states, objects)} == {"meta"}
+    assert any(p.grad is not None and p.grad.device.type == "meta" for p in method.modules().parameters())
+    with pytest.raises(RuntimeError, match="device"):  # the check itself can fail
+        method.compatibility(torch.zeros(6, columns), method.embedded(method._seen_pairs))

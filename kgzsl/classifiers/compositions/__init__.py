@@ -7,6 +7,7 @@ from kgzsl.classifiers.compositions.cge import CGE
 from kgzsl.classifiers.compositions.cocge import CoCGE
 from kgzsl.classifiers.compositions.compcos import CompCos
 from kgzsl.classifiers.compositions.csp import CSP
+from kgzsl.classifiers.compositions.fusion import Fusion
 from kgzsl.classifiers.compositions.graph_gp import CompositionGP
 from kgzsl.classifiers.compositions.joint_heads import JointHeads
 from kgzsl.classifiers.compositions.le_plus import LabelEmbedPlus
@@ -18,7 +19,7 @@ from kgzsl.registry import Resolver
 COMPOSITION_CLASSIFIERS: Resolver[CompositionClassifier] = Resolver(
     "composition-classifiers",
     CompositionClassifier,  # type: ignore[type-abstract]
-    [CGE, CSP, CoCGE, CompCos, CompositionGP, JointHeads, LabelEmbedPlus, SymNet, VisualProduct],
+    [CGE, CSP, CoCGE, CompCos, CompositionGP, Fusion, JointHeads, LabelEmbedPlus, SymNet, VisualProduct],
 )
 
 __all__ = ["COMPOSITION_CLASSIFIERS", "CompositionClassifier", "Knowledge", "PairFeatures"]

@@ -197,7 +197,7 @@ class CGE(PairLearner, CompositionClassifier):
         return {**images, **scaling, "pairs": self.embed(every).cpu().numpy()}
 
     def load_state(self, state: Mapping[str, np.ndarray], space: CompositionSpace) -> None:
-        self._space, self._columns = space, len(state["centre"]) if "centre" in state else 0
+        self._space, self._columns = space, len(state["centre"]) if "centre" in state else 1
         self._images = ImageHead(self._sizes(self._columns), self.image_dropout, self.feature_dropout)
         wanted = {f"images.{name}": tuple(value.shape) for name, value in self._images.state_dict().items()}
         wanted |= {"centre": (self._columns,), "scale": (1,)}

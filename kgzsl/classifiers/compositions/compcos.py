@@ -51,7 +51,8 @@ class CompCos(TrainedCompositions):
     scale : 1 / T.
     world : `closed`, or `open`: unseen pairs take part in training, and pairs below the threshold are masked.
     margin : α, reached after `margin_epochs` epochs.
-    threshold : τ; None is chosen on validation rows in the open world, and masks nothing in the closed one.
+    threshold : τ; None is chosen on validation rows in the open world, and masks nothing in the closed one. Scores are masked whatever
+        pairs are asked for; −2 masks nothing, where a task chooses a threshold of its own.
     training : see `TrainedCompositions`.
     """
 

@@ -47,7 +47,8 @@ class TrainedCompositions(PairLearner, CompositionClassifier):
     #: Whether states and objects need vectors of their own, and whether feature columns are centred and scaled.
     needs_words: ClassVar[bool] = True
     standardised: ClassVar[bool] = True
-    world: str = "closed"
+    #: What `build` made.
+    network: Any
 
     def __init__(
         self,
@@ -128,7 +129,7 @@ class TrainedCompositions(PairLearner, CompositionClassifier):
         self._standardise(train.matrix)
         self._start(space, train.matrix.shape[1], words if self.needs_words else None)
         generator = torch.Generator(self._place).manual_seed(self.seed)
-        self.network.reset(generator)  # type: ignore[operator]
+        self.network.reset(generator)
         self._oversampling = self._oversampler(train, words)
         self.history = train_on_pairs(self, train, validation, space, generator)
         self._oversampling = None
