@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kgzsl.artifacts import digest
-from kgzsl.errors import InvalidInputError
+from kgzsl.errors import InvalidInputError, KgzslError
 
 if TYPE_CHECKING:
     from kgzsl.classifiers.compositions import CompositionClassifier, Knowledge
@@ -44,8 +44,13 @@ def frozen_rows(images: CompositionSet, backbone: str, workspace: Workspace) -> 
     network = make_backbone(backbone)
     key = digest({"images": images.digest, "recipe": network.recipe()})
     path = workspace.root / f"{images.name}-{network.name}-{key[:12]}.features"
-    found = Features.load(path) if path.exists() else extract(list(images.paths), network, out=path)
-    return Rows(found.matrix, key)
+    if not path.exists():
+        try:
+            return Rows(extract(list(images.paths), network, out=path).matrix, key)
+        except KgzslError:
+            if not path.exists():  # else another process extracted the same rows meanwhile
+                raise
+    return Rows(Features.load(path).matrix, key)
 
 
 def tuning_of(settings: Mapping[str, Any]) -> FineTuning:
