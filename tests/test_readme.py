@@ -96,14 +96,16 @@ def test_table_markers_are_kept() -> None:
 def test_entry_point_groups_are_those_of_the_resolvers() -> None:
     from kgzsl.calibration import CALIBRATIONS
     from kgzsl.classifiers import CLASSIFIERS
-    from kgzsl.datasets import FEATURE_SETS
+    from kgzsl.classifiers.compositions import COMPOSITION_CLASSIFIERS
+    from kgzsl.datasets import COMPOSITION_SETS, FEATURE_SETS
     from kgzsl.encoders import ENCODERS
     from kgzsl.features import BACKBONES
     from kgzsl.sources import readers
     from kgzsl.vectors import TEXT_ENCODERS
 
     named = set(re.findall(r"`kgzsl\.([a-z-]+)`", README.split("## Extending")[1]))
-    assert named == {r.noun for r in (BACKBONES, CALIBRATIONS, CLASSIFIERS, ENCODERS, TEXT_ENCODERS, readers, FEATURE_SETS)}
+    ours = (BACKBONES, CALIBRATIONS, CLASSIFIERS, COMPOSITION_CLASSIFIERS, COMPOSITION_SETS, ENCODERS, TEXT_ENCODERS, readers, FEATURE_SETS)
+    assert named == {r.noun for r in ours}
 
 
 @pytest.mark.parametrize("text", blocks("toml"))
