@@ -244,8 +244,9 @@ def _features_of(cell: Mapping[str, Any]) -> str:
     if "finetune" not in cell:
         return str(cell["backbone"])
     tuning = cell["finetune"]
-    name = tuning.get("configuration", "small")
-    return f"{name} network as it came" if tuning.get("epochs") == 0 else f"{name} network fine-tuned"
+    if tuning.get("epochs") == 0:
+        return "the backbone's " + ("parts" if tuning.get("early", True) or tuning.get("colours", True) else "last map")
+    return f"{tuning.get('configuration', 'small')} network fine-tuned"
 
 
 def _label(cell: Mapping[str, Any]) -> str:
@@ -255,14 +256,17 @@ def _label(cell: Mapping[str, Any]) -> str:
     name: str = cell["method"]["name"]
     name = f"{name} ({', '.join(kernels)} only)" if kernels else name
     more = [*settings.get("also", ()), *(["descriptions"] if cell.get("descriptions") else [])]
-    if cell.get("task") == "composition-zsl" and settings:
-        name += f" ({', '.join(f'{key} {_short(value)}' for key, value in sorted(settings.items()))})"
+    if cell.get("task") == "composition-zsl":
+        return _variant(cell)
     return " + ".join([name, *more])
 
 
-def _short(value: Any) -> str:
-    """A setting in a few letters: an encoder by its name."""
-    return str(value.get("name", "…") if isinstance(value, Mapping) else value)
+def _variant(cell: Mapping[str, Any]) -> str:
+    """The method's name, and what its cell's name adds to it: `naeem2021_cge-colours_fashion` is `cge` (colours)."""
+    method = str(cell["method"]["name"])
+    _, told, _ = cell["name"].split("_", 2) if cell["name"].count("_") >= 2 else ("", "", "")
+    more = told.removeprefix(method.replace("_", "-")).strip("-")
+    return f"{method} ({more.replace('-', ' ')})" if more and more != told else method
 
 
 def markdown(rows: Sequence[Row], table: str) -> str:
