@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +42,7 @@ def fit_compositions(
     from kgzsl.classifiers.compositions import COMPOSITION_CLASSIFIERS, Knowledge
     from kgzsl.cli.inputs import DEFAULT_BACKBONE, open_graph
     from kgzsl.datasets.compositions import read_composition_set
-    from kgzsl.features import extract, make_backbone
+    from kgzsl.tasks.composition_features import frozen_features
     from kgzsl.workspace import Workspace
 
     tuning = read_tuning(finetune, tune, backbone)
@@ -53,9 +52,7 @@ def fit_compositions(
     knowledge = Knowledge(opened, work.vectors(opened, text_encoder))
     features = None
     if tuning is None:
-        network = make_backbone(backbone or DEFAULT_BACKBONE)
-        found = extract([str(p) for p in images.paths], network)
-        features = dataclasses.replace(found, ids=tuple(p.relative_to(images.root).as_posix() for p in images.paths))
+        features = frozen_features(images, backbone or DEFAULT_BACKBONE, work)
     bundle = front_compositions.fit_compositions(
         images,
         method=method,
@@ -79,31 +76,11 @@ def fit_compositions(
 
 def read_tuning(finetune: str | None, tune: Sequence[str] | None, backbone: str | None) -> FineTuning | None:
     """Return the configuration called `finetune` with the changes of `tune`; None where there is none."""
-    from kgzsl.classifiers.compositions.finetuning import CONFIGURATIONS
     from kgzsl.cli.inputs import read_settings
-    from kgzsl.features.pixels import Augmentation
+    from kgzsl.tasks.composition_features import tuning_of
 
     if finetune is None:
         if tune:
             raise InvalidInputError("--tune changes a configuration of fine-tuning", received=" ".join(tune), remedy="add --finetune small")
         return None
-    if finetune not in CONFIGURATIONS:
-        raise InvalidInputError(
-            "a configuration is one of those there are", received=finetune, remedy=f"choose from: {', '.join(CONFIGURATIONS)}"
-        )
-    changes = read_settings(tune)
-    base = CONFIGURATIONS[finetune]
-    known = {f.name for f in dataclasses.fields(base)} - {"augmentation"}
-    moves = {f.name for f in dataclasses.fields(Augmentation)}
-    unknown = sorted(set(changes) - known - moves)
-    if unknown:
-        raise InvalidInputError(
-            "settings of fine-tuning are those it has", received=", ".join(unknown), remedy=f"it takes: {', '.join(sorted(known | moves))}"
-        )
-    if backbone is not None:
-        changes["backbone"] = backbone
-    try:
-        augmentation = dataclasses.replace(base.augmentation, **{k: v for k, v in changes.items() if k in moves})
-        return dataclasses.replace(base, augmentation=augmentation, **{k: v for k, v in changes.items() if k in known})
-    except TypeError as error:
-        raise InvalidInputError("settings of fine-tuning have the right kind of value", received=f"{changes}: {error}") from error
+    return tuning_of({"configuration": finetune, **read_settings(tune), **({} if backbone is None else {"backbone": backbone})})

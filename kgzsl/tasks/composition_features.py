@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kgzsl.classifiers.compositions.finetuning import FineTuning
     from kgzsl.datasets.composition_set import CompositionSet
     from kgzsl.features.trainable import TrainedBackbone
+    from kgzsl.matrices import Features
     from kgzsl.workspace import Workspace
 
 
@@ -36,8 +37,8 @@ class Rows:
     heads: CompositionClassifier | None = None
 
 
-def frozen_rows(images: CompositionSet, backbone: str, workspace: Workspace) -> Rows:
-    """Return the rows of a frozen backbone (`kgzsl list backbones`), extracted once per set and recipe."""
+def frozen_features(images: CompositionSet, backbone: str, workspace: Workspace) -> Features:
+    """Return the features of a frozen backbone (`kgzsl list backbones`) by the images' paths, extracted once per set and recipe."""
     from kgzsl.features import extract, make_backbone
     from kgzsl.matrices import Features
 
@@ -46,11 +47,17 @@ def frozen_rows(images: CompositionSet, backbone: str, workspace: Workspace) -> 
     path = workspace.root / f"{images.name}-{network.name}-{key[:12]}.features"
     if not path.exists():
         try:
-            return Rows(extract(list(images.paths), network, out=path).matrix, key)
+            extract(list(images.paths), network, out=path)
         except KgzslError:
             if not path.exists():  # else another process extracted the same rows meanwhile
                 raise
-    return Rows(Features.load(path).matrix, key)
+    return replace(Features.load(path), ids=tuple(image.relative_to(images.root).as_posix() for image in images.paths))
+
+
+def frozen_rows(images: CompositionSet, backbone: str, workspace: Workspace) -> Rows:
+    """Return the rows of `frozen_features`."""
+    found = frozen_features(images, backbone, workspace)
+    return Rows(found.matrix, digest({"images": images.digest, "recipe": dict(found.meta["recipe"])}))
 
 
 def tuning_of(settings: Mapping[str, Any]) -> FineTuning:
@@ -77,8 +84,11 @@ def tuning_of(settings: Mapping[str, Any]) -> FineTuning:
         raise InvalidInputError(
             "settings of fine-tuning are those it has", received=", ".join(unknown), remedy=f"it takes: {', '.join(sorted(own | moves))}"
         )
-    augmentation = replace(base.augmentation, **{k: v for k, v in changes.items() if k in moves})
-    return replace(base, augmentation=augmentation, **{k: v for k, v in changes.items() if k in own})
+    try:
+        augmentation = replace(base.augmentation, **{k: v for k, v in changes.items() if k in moves})
+        return replace(base, augmentation=augmentation, **{k: v for k, v in changes.items() if k in own})
+    except TypeError as error:
+        raise InvalidInputError("settings of fine-tuning have the right kind of value", received=f"{changes}: {error}") from error
 
 
 def tuned_rows(
