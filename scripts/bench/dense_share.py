@@ -71,7 +71,7 @@ def machine_rate(precision: str, size: int = 2048) -> float:
 
 def _step(encoder: WeightRegressionEncoder, graph: Any, vectors: Any, targets: Any) -> tuple[Any, torch.nn.Module]:
     view = encoder.view(graph)
-    network: Any = encoder.build(*encoder.shape(view, vectors, targets))
+    network: Any = encoder.build(*encoder.shape(view, vectors.dim, targets.dim))
     network.reset(torch.Generator().manual_seed(0))
     field = encoder.field(view, targets.ids)
     features, generator = encoder.inputs(vectors, field), torch.Generator().manual_seed(1)

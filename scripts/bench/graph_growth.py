@@ -101,7 +101,7 @@ def _step(name: str, graph: KnowledgeGraph, vectors: Vectors, targets: Classifie
     """Return a training step as a function, and the rows of its receptive field."""
     encoder = _make(name)
     view = encoder.view(graph)
-    network: Any = encoder.build(*encoder.shape(view, vectors, targets))
+    network: Any = encoder.build(*encoder.shape(view, vectors.dim, targets.dim))
     network.reset(torch.Generator().manual_seed(0))
     field: Any = encoder.field(view, targets.ids)
     features, generator = encoder.inputs(vectors, field), torch.Generator().manual_seed(1)
