@@ -96,7 +96,7 @@ def test_a_cell_runs_and_stands_in_both_tables(tmp_path: Path, monkeypatch: pyte
     assert closed.values[0][0] == pytest.approx(100 * result["summary"]["closed"]["AUC"]["mean"])
     assert opened.values[0][0] == pytest.approx(100 * result["summary"]["open"]["AUC"]["mean"]) and opened.values[0] < closed.values[0]
     text = markdown([closed], "composition-zsl fashion")
-    assert "small network as it came" in text and "20 biases" in text and "±" in text
+    assert "the backbone's last map" in text and "20 biases" in text and "±" in text
     assert published_markdown(results, "composition-zsl fashion") == ""
     page = CliRunner().invoke(app, ["report", str(tmp_path), "-o", str(tmp_path / "page.html")])
     assert page.exit_code == 0, page.output
