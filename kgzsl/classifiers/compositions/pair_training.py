@@ -1,4 +1,4 @@
-"""The trainer of the graph methods: minibatches of images, the epoch with the best validation AUC."""
+"""The trainer of all composition methods that learn by gradient: minibatches of images, the epoch with the best validation AUC."""
 
 from __future__ import annotations
 
