@@ -15,6 +15,6 @@ def gradient_penalty(
     Source: Gulrajani et al., Improved Training of Wasserstein GANs, 2017, algorithm 1, line 7; one backward pass for all rows.
     """
     share = torch.rand(len(real), 1, generator=rng, device=rng.device)
-    between = torch.lerp(fake.detach(), real, share).requires_grad_(True)
+    between = torch.lerp(fake.detach().to(real.dtype), real, share).requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     return ((gradient.float().norm(dim=1) - 1) ** 2).mean()
