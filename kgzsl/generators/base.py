@@ -159,8 +159,8 @@ class Generator(ABC):
             self._scaled(embeddings.rows(ids)).to(device),
         )
         self.networks = self.build(seen).to(device)
+        self.embeddings, self.classes, self.seen = embeddings, embeddings.ids, ids  # a validation draws features already
         self.history = train_players(self, seen, self.schedule, training, validation)
-        self.embeddings, self.classes, self.seen = embeddings, embeddings.ids, ids
         return self
 
     def batch(self, seen: SeenRows) -> Batch:
