@@ -11,6 +11,7 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from kgzsl.errors import InvalidInputError, MissingDataError, first_five
+from kgzsl.experiments.cell import IMAGE_TASKS
 from kgzsl.experiments.results import read_result
 
 
@@ -97,8 +98,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("backoff error", "unseen-only backoff", "error"),
     ),
 }
-#: The backbone of image tables whose name says none.
-USUAL_BACKBONE = "efficientnet-lite0"
+#: The backbone of image tables whose name says none, and the graph of their rows whose name says none.
+USUAL_BACKBONE, USUAL_GRAPH = "efficientnet-lite0", "imagenet"
 #: Tables that show more of results that have a table already; only results with calibrations, or an open world, are in them.
 FURTHER = {
     "decisions": ("image-holdout", "feature-zsl"),
@@ -256,6 +257,8 @@ def _label(cell: Mapping[str, Any]) -> str:
     name: str = cell["method"]["name"]
     name = f"{name} ({', '.join(kernels)} only)" if kernels else name
     more = [*settings.get("also", ()), *(["descriptions"] if cell.get("descriptions") else [])]
+    if cell.get("task") in IMAGE_TASKS and cell["graph"] != USUAL_GRAPH:
+        name = f"{name} on {cell['graph']}"
     if cell.get("task") == "composition-zsl":
         return _variant(cell)
     return " + ".join([name, *more])
