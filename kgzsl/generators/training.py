@@ -148,7 +148,7 @@ def train_players(generator: Generator, seen: SeenRows, schedule: Schedule, trai
 def _optimiser(networks: nn.ModuleDict, player: Player, schedule: Schedule) -> torch.optim.Optimizer:
     parameters = [p for key in player.networks for p in networks[key].parameters()]
     rate = player.learning_rate or schedule.learning_rate
-    return torch.optim.Adam(parameters, lr=rate, betas=(schedule.beta1, 0.999), weight_decay=player.weight_decay)
+    return torch.optim.Adam(parameters, lr=rate, betas=(schedule.beta1, 0.999), weight_decay=player.weight_decay, fused=True)
 
 
 def _hold(networks: nn.ModuleDict, player: Player) -> None:
