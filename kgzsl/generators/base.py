@@ -13,6 +13,7 @@ from torch import nn
 
 from kgzsl.classifiers.features import check_training
 from kgzsl.devices import resolve_device
+from kgzsl.encoders.parallel import join, processes, rank
 from kgzsl.encoders.precision import check_precision
 from kgzsl.errors import IncompatibleError, InvalidInputError
 from kgzsl.generators.scaling import ColumnScaling, check_column_scaling
@@ -103,7 +104,12 @@ class Generator(ABC):
 
     @abstractmethod
     def build(self, seen: SeenRows) -> nn.ModuleDict:
-        """Return the untrained networks, their weights drawn from `self.rng`; may train on `seen` what stays frozen later."""
+        """Return the untrained networks, their weights drawn from `self.rng`; may train on `seen` what stays frozen later.
+
+        Everything that drawing needs is a parameter or buffer of theirs, and its shape depends on the settings, the columns and the
+        seen classes alone, not on the rows: a generator is loaded by building on a few random rows and taking the saved state.
+        Nothing in them takes random numbers of its own (dropout): the training's come from `self.rng`.
+        """
 
     @abstractmethod
     def players(self, seen: SeenRows) -> Sequence[Player]:
@@ -148,6 +154,7 @@ class Generator(ABC):
         features = np.asarray(features)
         ids = check_training(features, labels, embeddings)
         device = resolve_device(self.device)
+        join(device)
         self.classes = ()
         self.scaling = ColumnScaling.of(self.feature_scaling, features)
         self.rng = torch.Generator(device).manual_seed(self.seed)
@@ -159,15 +166,17 @@ class Generator(ABC):
             self._scaled(embeddings.rows(ids)).to(device),
         )
         self.networks = self.build(seen).to(device)
+        if rank():
+            self.rng.manual_seed(self.seed + rank() * 1_000_003)  # the same networks everywhere, other rows and noise
         self.embeddings, self.classes, self.seen = embeddings, embeddings.ids, ids  # a validation draws features already
         self.history = train_players(self, seen, self.schedule, training, validation)
         return self
 
     def batch(self, seen: SeenRows) -> Batch:
         """Return a random batch of rows with their labels and embeddings."""
-        rows = torch.randint(
-            len(seen.labels), (min(self.schedule.batch_size, len(seen.labels)),), generator=self.rng, device=self.rng.device
-        )
+        together, mine = processes(), len(range(rank(), len(seen.labels), processes()))  # under torchrun: rows of one's own
+        size = min(max(1, self.schedule.batch_size // together), mine)
+        rows = torch.randint(mine, (size,), generator=self.rng, device=self.rng.device) * together + rank()
         labels = seen.labels[rows]
         return Batch(seen.features[rows], labels, seen.embeddings[labels])
 

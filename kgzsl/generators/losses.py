@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch import nn
 
 from kgzsl.generators.networks import Critic
 
@@ -25,7 +26,7 @@ def gradient_penalty(
 
 
 def wasserstein(
-    critic: Critic,
+    critic: nn.Module,
     real: torch.Tensor,
     fake: torch.Tensor,
     embeddings: torch.Tensor | None,
@@ -34,16 +35,26 @@ def wasserstein(
 ) -> torch.Tensor:
     """Return what a critic minimises: its mean opinion of `fake` less that of `real`, plus `penalty` times the gradient penalty.
 
-    With one hidden layer, `∇ₓ w·σ(Ux + Va + b) = Uᵀ(w ∘ σ′)`, and σ′ of LeakyReLU is piecewise constant: the penalty is an ordinary
+    Of a `Critic`, `∇ₓ w·σ(Ux + Va + b) = Uᵀ(w ∘ σ′)`, and σ′ of LeakyReLU is piecewise constant: the penalty is an ordinary
     first-order graph without a second backward pass. The layer is affine, so at points between two rows it lies between theirs too,
     and those points cost no forward product. Values and gradients are those of `gradient_penalty`.
 
     Parameters
     ----------
+    critic : of features and embeddings, returns `[rows]`; one that is no `Critic` takes the way of `gradient_penalty`.
     real, fake : `[rows, dim]`; `fake` gets no gradient.
     embeddings : condition of both, `[rows, semantics]`, or None for a critic without one.
     """
-    before = critic.hidden(torch.cat([real, fake.detach().to(real.dtype)]), None).view(2, len(real), -1)
+    fake = fake.detach()
+    if not isinstance(critic, Critic):
+        opinions = (
+            critic(torch.cat([real, fake.to(real.dtype)]), None if embeddings is None else embeddings.repeat(2, 1))
+            .float()
+            .view(2, -1)
+            .mean(dim=1)
+        )
+        return opinions[1] - opinions[0] + penalty * gradient_penalty(lambda x: critic(x, embeddings), real, fake, rng)
+    before = critic.hidden(torch.cat([real, fake.to(real.dtype)]), None).view(2, len(real), -1)
     if critic.condition is not None:
         before = before + critic.condition(embeddings)
     opinions = critic.opinion(before).float().mean(dim=1)
