@@ -18,7 +18,8 @@ def perceptron(
 ) -> nn.Sequential:
     """Return linear layers of these sizes with LeakyReLU between them and the activation `end` behind the last.
 
-    Weights are normal with standard deviation `deviation`, biases 0, as in f-CLSWGAN (Xian et al. 2018).
+    Weights are normal with standard deviation `deviation`, biases 0, as in f-CLSWGAN (Xian et al. 2018); a deviation of 0 takes Glorot's
+    uniform ones.
     """
     if end not in ACTIVATIONS:
         raise InvalidInputError(f"an end is one of {', '.join(ACTIVATIONS)}", received=repr(end))
@@ -26,7 +27,10 @@ def perceptron(
     for inputs, outputs in pairwise(sizes):
         linear = nn.utils.skip_init(nn.Linear, inputs, outputs, device=generator.device)
         with torch.no_grad():
-            linear.weight.normal_(0.0, deviation, generator=generator)
+            if deviation:
+                linear.weight.normal_(0.0, deviation, generator=generator)
+            else:
+                nn.init.xavier_uniform_(linear.weight, generator=generator)
             linear.bias.zero_()
         layers += [linear, nn.LeakyReLU(slope)]
     return nn.Sequential(*layers[:-1], ACTIVATIONS[end]())
