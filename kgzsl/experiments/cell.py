@@ -29,6 +29,17 @@ _NAMED: dict[str, Any] = {
     "required": ["name"],
     "properties": {"name": {"type": "string"}, "settings": {"type": "object"}},
 }
+_COUNT: dict[str, Any] = {"type": "integer", "minimum": 1}
+_GENERATOR: dict[str, Any] = {
+    **_NAMED,
+    "properties": {
+        **_NAMED["properties"],
+        "head": {"anyOf": [{"type": "string"}, _NAMED]},
+        "per_class": _COUNT,
+        "evaluate_every": _COUNT,
+        "patience": {"type": "integer", "minimum": 0},
+    },
+}
 _PUBLISHED: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
@@ -46,7 +57,7 @@ _PUBLISHED: dict[str, Any] = {
 _SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["name", "task", "dataset", "method", "seeds", "source"],
+    "required": ["name", "task", "dataset", "seeds", "source"],
     "properties": {
         "name": {"type": "string", "pattern": r"^([a-z]+\d{4}|local)_[a-z0-9-]+_[a-z0-9-]+$"},
         "source": {"type": "string", "minLength": 10},
@@ -69,6 +80,7 @@ _SCHEMA: dict[str, Any] = {
                 "grid": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "array", "minItems": 1}},
             },
         },
+        "generator": _GENERATOR,
         "calibrations": {"type": "array", "items": {"anyOf": [{"type": "string"}, _NAMED]}, "uniqueItems": True},
         "seeds": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
         "folds": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
@@ -78,6 +90,7 @@ _SCHEMA: dict[str, Any] = {
         "published": {"type": "array", "items": _PUBLISHED},
     },
     "allOf": [
+        {"if": {"required": ["generator"]}, "then": {"properties": {"method": False}}, "else": {"required": ["method"]}},
         {
             "if": {"properties": {"task": {"const": "composition-zsl"}}},
             "then": {
@@ -103,6 +116,7 @@ _SCHEMA: dict[str, Any] = {
                 "properties": {"backbone": False, "descriptions": False, "folds": False},
                 "dependentRequired": {"semantics": ["graph", "vectors"], "graph": ["semantics"], "vectors": ["semantics"]},
             },
+            "else": {"properties": {"generator": False}},
         },
     ],
 }
@@ -119,7 +133,9 @@ class Cell:
     graph, vectors, backbone : empty for a feature set with semantics of its own.
     vectors, descriptions : the text encoder, and the descriptions of classes beside the nodes' texts (None: none).
     encoder, encoder_settings : what turns the graph into the semantics of a feature set; None takes its own.
-    method, settings : see `kgzsl.tasks.methods.make_method` and `kgzsl.tasks.features.FeatureMethod`.
+    method, settings : see `kgzsl.tasks.methods.make_method`, `kgzsl.tasks.features.FeatureMethod` and
+        `kgzsl.tasks.generation.GenerationTask`.
+    generator : the YAML's entry where a generator of features is the method (`kgzsl.tasks.generation.Use.of` reads what is done with it).
     grid : setting → values, of which held-out seen classes choose.
     calibrations : to run beside calibrated stacking.
     seeds : one run each; a method without randomness has one.
@@ -142,6 +158,7 @@ class Cell:
     encoder_settings: Mapping[str, Any]
     method: str
     settings: Mapping[str, Any]
+    generator: Mapping[str, Any] | None
     grid: Mapping[str, Any]
     calibrations: tuple[Choice, ...]
     seeds: tuple[int, ...]
@@ -202,10 +219,16 @@ def cell_of(content: Any, where: str) -> Cell:
     return _cell(content)
 
 
+def method_of(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a cell's content says of its method, or of its generator where that is the method."""
+    found: Mapping[str, Any] = content.get("generator") or content["method"]
+    return found
+
+
 def _cell(content: Mapping[str, Any]) -> Cell:
     from kgzsl.tasks.decisions import Choice
 
-    dataset, semantics = content["dataset"], content.get("semantics", {})
+    dataset, semantics, method = content["dataset"], content.get("semantics", {}), method_of(content)
     named: Mapping[str, Any] = {"name": dataset} if isinstance(dataset, str) else dataset
     return Cell(
         name=content["name"],
@@ -218,9 +241,10 @@ def _cell(content: Mapping[str, Any]) -> Cell:
         backbone=content.get("backbone", ""),
         encoder=semantics.get("encoder"),
         encoder_settings=semantics.get("settings", {}),
-        method=content["method"]["name"],
-        settings=content["method"].get("settings", {}),
-        grid=content["method"].get("grid", {}),
+        method=method["name"],
+        settings=method.get("settings", {}),
+        generator=content.get("generator"),
+        grid=method.get("grid", {}),
         calibrations=tuple(Choice.of(entry) for entry in content.get("calibrations", ())),
         seeds=tuple(content["seeds"]),
         folds=tuple(content["folds"]) if "folds" in content else None,

@@ -106,6 +106,11 @@ def check_cell(cell: Cell) -> None:
         from kgzsl.experiments.composition_plan import check_composition_cell
 
         check_composition_cell(cell)
+    elif cell.generator is not None:
+        from kgzsl.tasks.generation import Use, check_generator
+
+        check_generator(cell.method, cell.settings)
+        Use.of(cell.generator)
     elif cell.task == "feature-zsl":
         from kgzsl.classifiers import CLASSIFIERS
 
@@ -134,6 +139,7 @@ def _feature_plan(cell: Cell, workspace: Workspace, embeddings: ClassEmbeddings 
     from kgzsl.datasets import read_feature_set
     from kgzsl.tasks.evidence import in_graph, nearest_semantics, readable
     from kgzsl.tasks.features import FeatureTask
+    from kgzsl.tasks.generation import GenerationTask, Use
     from kgzsl.tasks.semantics import GraphSemantics, knowledge_graph_of
 
     data = read_feature_set(cell.dataset, **cell.dataset_settings)
@@ -152,7 +158,11 @@ def _feature_plan(cell: Cell, workspace: Workspace, embeddings: ClassEmbeddings 
     if semantics is None:
         digests["embeddings"] = matrix_digest(data.embeddings)
     evidence = Evidence()
-    task = FeatureTask(data, cell.method, cell.settings, cell.grid, cell.calibrations, semantics)
+    task: FeatureTask | GenerationTask
+    if cell.generator is None:
+        task = FeatureTask(data, cell.method, cell.settings, cell.grid, cell.calibrations, semantics)
+    else:
+        task = GenerationTask(data, cell.method, cell.settings, Use.of(cell.generator), cell.calibrations, semantics)
 
     def runs() -> Iterator[Run]:
         for seed in cell.seeds:

@@ -123,6 +123,14 @@ class Generator(ABC):
         """Return rows `[rows, columns]` that the final classifier works on, of scaled features `[rows, dim]`: these themselves."""
         return features
 
+    def represent_training(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Return what the final classifier learns from of real rows `[rows, dim]`: what it is asked about, unless a method blurs it."""
+        return self.represent(features)
+
+    def represent_drawn(self, embeddings: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Return rows of the final classifier's space, of classes with these embeddings: drawn features, unless a method draws there."""
+        return self.represent(self.draw(embeddings, noise))
+
     # ---- learning
 
     def fit(
@@ -195,12 +203,19 @@ class Generator(ABC):
     # ---- use
 
     def synthesise(
-        self, classes: Sequence[str], per_class: int, *, embeddings: ClassEmbeddings | None = None, seed: int = 0
+        self,
+        classes: Sequence[str],
+        per_class: int,
+        *,
+        embeddings: ClassEmbeddings | None = None,
+        seed: int = 0,
+        represented: bool = False,
     ) -> Iterator[Features]:
         """Yield synthetic features of `classes`, `per_class` rows each, class after class, in blocks of bounded size.
 
         Rows are in the units of the training features and carry ids `CLASS#NUMBER`. A class's rows depend on its id, embedding and
-        `seed` alone, whatever else is asked for.
+        `seed` alone, whatever else is asked for. With `represented` they are rows of the final classifier's space, as `represented`
+        and `represented_training` give those of real images.
 
         Raises
         ------
@@ -223,16 +238,18 @@ class Generator(ABC):
         size = max(1, BLOCK_VALUES // (per_class * max(self.dim, self.widest())))
         for start in range(0, len(classes), size):
             part = list(classes[start : start + size])
-            drawn = self.scaling.back(self._drawn(part, rows[start : start + size], per_class, seed))
+            drawn = self._drawn(part, rows[start : start + size], per_class, seed, represented)
+            drawn = drawn if represented else self.scaling.back(drawn)
             labels = tuple(c for c in part for _ in range(per_class))
             yield Features(tuple(f"{c}#{k}" for c in part for k in range(per_class)), drawn, {"generator": self.name, "seed": seed}, labels)
 
-    def _drawn(self, classes: Sequence[str], embeddings: torch.Tensor, per_class: int, seed: int) -> np.ndarray:
+    def _drawn(self, classes: Sequence[str], embeddings: torch.Tensor, per_class: int, seed: int, represented: bool) -> np.ndarray:
         device = next(self.networks.parameters()).device
         noise = np.concatenate([class_noise(c, per_class, self.noise_columns(), seed) for c in classes])
         self.networks.eval()
         with torch.no_grad():
-            drawn = self.draw(embeddings.repeat_interleave(per_class, dim=0).to(device), torch.from_numpy(noise).to(device))
+            draw = self.represent_drawn if represented else self.draw
+            drawn = draw(embeddings.repeat_interleave(per_class, dim=0).to(device), torch.from_numpy(noise).to(device))
         return drawn.float().cpu().numpy()
 
     def widest(self) -> int:
@@ -240,12 +257,24 @@ class Generator(ABC):
         return max((p.shape[0] for p in self.networks.parameters()), default=1)
 
     def represented(self, features: np.ndarray) -> np.ndarray:
-        """Return `represent` of features `[rows, dim]` in their own units, float32 `[rows, columns]`."""
+        """Return `represent` of features `[rows, dim]` in their own units, float32 `[rows, columns]`: rows to classify."""
+        return self._by_parts(features, self.represent)
+
+    def represented_training(self, features: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Return `represent_training` of features `[rows, dim]` in their own units, float32 `[rows, columns]`: rows to learn from.
+
+        A method that blurs rows blurs each on its own: repeat rows to have several views of one.
+        """
+        noise = torch.from_numpy(class_noise("", len(features), self.noise_columns(), seed))
+        return self._by_parts(features, self.represent_training, noise)
+
+    def _by_parts(self, features: np.ndarray, function: Callable[..., torch.Tensor], *more: torch.Tensor) -> np.ndarray:
         device = next(self.networks.parameters()).device
         self.networks.eval()
-        parts = torch.from_numpy(self.scaling(np.asarray(features, dtype=np.float32))).split(8192)
+        rows = (torch.from_numpy(self.scaling(np.asarray(features, dtype=np.float32))), *more)
+        parts = zip(*(r.split(8192) for r in rows), strict=True)
         with torch.no_grad():
-            return np.concatenate([self.represent(part.to(device)).float().cpu().numpy() for part in parts])
+            return np.concatenate([function(*(p.to(device) for p in part)).float().cpu().numpy() for part in parts])
 
 
 def class_noise(identifier: str, rows: int, columns: int, seed: int) -> np.ndarray:

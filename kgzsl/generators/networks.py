@@ -19,7 +19,8 @@ def perceptron(
 ) -> nn.Sequential:
     """Return linear layers of these sizes with LeakyReLU between them and the activation `end` behind the last.
 
-    Weights are normal with standard deviation `deviation`, biases 0, as in f-CLSWGAN (Xian et al. 2018).
+    Weights are normal with standard deviation `deviation`, biases 0, as in f-CLSWGAN (Xian et al. 2018); a deviation of 0 takes Glorot's
+    uniform ones.
     """
     if end not in ACTIVATIONS:
         raise InvalidInputError(f"an end is one of {', '.join(ACTIVATIONS)}", received=repr(end))
@@ -68,7 +69,10 @@ class Critic(nn.Module):
 def _linear(inputs: int, outputs: int, generator: torch.Generator, deviation: float, *, bias: bool = True) -> nn.Linear:
     linear = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias, device=generator.device)
     with torch.no_grad():
-        linear.weight.normal_(0.0, deviation, generator=generator)
+        if deviation:
+            linear.weight.normal_(0.0, deviation, generator=generator)
+        else:
+            nn.init.xavier_uniform_(linear.weight, generator=generator)
         if bias:
             linear.bias.zero_()
     return linear

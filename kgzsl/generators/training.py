@@ -69,6 +69,7 @@ class Player:
     loss : of a batch (and the epoch, from 1, for schedules of weights), a scalar; what `record` holds is remembered beside it.
     steps : how often it moves in a round, each time on a new batch.
     learning_rate, weight_decay : its own; None takes the schedule's rate.
+    rates : rates of single networks among `networks` that learn faster or slower than the others.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Player:
     steps: int = 1
     learning_rate: float | None = None
     weight_decay: float = 0.0
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -258,9 +260,9 @@ def _checkpoint(generator: Generator, seen: SeenRows, training: Training, valida
 
 
 def _optimiser(networks: nn.ModuleDict, player: Player, schedule: Schedule) -> torch.optim.Optimizer:
-    parameters = [p for key in player.networks for p in networks[key].parameters()]
     rate = player.learning_rate or schedule.learning_rate
-    return torch.optim.Adam(parameters, lr=rate, betas=(schedule.beta1, 0.999), weight_decay=player.weight_decay, fused=True)
+    groups = [{"params": list(networks[key].parameters()), "lr": player.rates.get(key, rate)} for key in player.networks]
+    return torch.optim.Adam(groups, lr=rate, betas=(schedule.beta1, 0.999), weight_decay=player.weight_decay, fused=True)
 
 
 def _hold(networks: nn.ModuleDict, player: Player) -> None:
