@@ -60,7 +60,12 @@ _SCHEMA: dict[str, Any] = {
             "type": "object",
             "additionalProperties": False,
             "required": ["encoder"],
-            "properties": {"encoder": {"type": "string"}, "settings": {"type": "object"}},
+            "properties": {
+                "encoder": {"type": "string"},
+                "settings": {"type": "object"},
+                "space": {"enum": ["weights", "nodes"]},
+                "template": {"type": "string"},
+            },
         },
         "method": {
             **_NAMED,
@@ -119,6 +124,7 @@ class Cell:
     graph, vectors, backbone : empty for a feature set with semantics of its own.
     vectors, descriptions : the text encoder, and the descriptions of classes beside the nodes' texts (None: none).
     encoder, encoder_settings : what turns the graph into the semantics of a feature set; None takes its own.
+    space, template : weights or embeddings of nodes, and the node text, as `kgzsl.tasks.semantics.GraphSemantics` has them.
     method, settings : see `kgzsl.tasks.methods.make_method` and `kgzsl.tasks.features.FeatureMethod`.
     grid : setting → values, of which held-out seen classes choose.
     calibrations : to run beside calibrated stacking.
@@ -140,6 +146,8 @@ class Cell:
     backbone: str
     encoder: str | None
     encoder_settings: Mapping[str, Any]
+    space: str
+    template: str | None
     method: str
     settings: Mapping[str, Any]
     grid: Mapping[str, Any]
@@ -218,6 +226,8 @@ def _cell(content: Mapping[str, Any]) -> Cell:
         backbone=content.get("backbone", ""),
         encoder=semantics.get("encoder"),
         encoder_settings=semantics.get("settings", {}),
+        space=semantics.get("space", "weights"),
+        template=semantics.get("template"),
         method=content["method"]["name"],
         settings=content["method"].get("settings", {}),
         grid=content["method"].get("grid", {}),

@@ -134,7 +134,7 @@ def _feature_plan(cell: Cell, workspace: Workspace, embeddings: ClassEmbeddings 
     from kgzsl.datasets import read_feature_set
     from kgzsl.tasks.evidence import in_graph, nearest_semantics, readable
     from kgzsl.tasks.features import FeatureTask
-    from kgzsl.tasks.semantics import GraphSemantics, knowledge_graph_of
+    from kgzsl.tasks.semantics import GraphSemantics, graph_of_classes
 
     data = read_feature_set(cell.dataset, **cell.dataset_settings)
     if embeddings is not None:
@@ -142,10 +142,10 @@ def _feature_plan(cell: Cell, workspace: Workspace, embeddings: ClassEmbeddings 
     semantics, neighbours = None, nearest_semantics(data.embeddings)
     digests = {"features": matrix_digest(data.features)}
     if cell.encoder:
-        graph = knowledge_graph_of(cell.dataset, workspace.graph(cell.graph))
-        made = GraphSemantics(graph, cell.vectors, cell.encoder, cell.encoder_settings)
+        graph = graph_of_classes(data.split.classes, workspace.graph(cell.graph))
+        made = GraphSemantics(graph, cell.vectors, cell.encoder, cell.encoder_settings, cell.template, space=cell.space)
         neighbours, digests["graph"] = in_graph(graph), graph.digest
-        if made.predicts_weights:
+        if made.drawn:
             semantics = made
         else:
             data = data.with_embeddings(made(data.train, data.split.classes))
