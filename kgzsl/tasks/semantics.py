@@ -65,7 +65,7 @@ def graph_of_classes(classes: Sequence[str], graph: KnowledgeGraph) -> Knowledge
         from kgzsl.datasets.kzsl import kzsl_names
 
         nodes = {f"awa:{name}": node for node, name in kzsl_names("AwA").items()}
-        absent = [c for c in classes if nodes.get(c) not in graph]
+        absent = [c for c in classes if nodes.get(c, "") not in graph]
         if absent:
             raise UnknownNameError(
                 f"every class has its synset in {graph.name}", received=f"{len(absent):,} have none: {first_five(absent)}"
