@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from kgzsl.classifiers.features import check_training
+from kgzsl.classifiers.scaling import Scaling, check_scaling
 from kgzsl.devices import resolve_device
 from kgzsl.encoders.parallel import join, processes, rank
 from kgzsl.encoders.precision import check_precision
@@ -65,7 +66,8 @@ class Generator(ABC):
     ema : decay of the moving average of parameters that draws features in the end; 0 takes the last parameters.
     noise : columns of noise; 0 takes as many as the embeddings have, as f-CLSWGAN does.
     feature_scaling : see `scaling.COLUMN_SCALINGS`; statistics are those of the training rows.
-    embedding_scaling : `l2` brings every embedding to length 1, `none` leaves it.
+    embedding_scaling : a name from `kgzsl.classifiers.scaling.SCALINGS`, with the statistics of the seen classes' embeddings; `l2`
+        brings every embedding to length 1, `centre_l2` does after their mean is taken off.
     precision : `float32`, or `bfloat16` for the networks' products.
     seed : decides initial weights, the order of rows and noise.
     device : `auto`, `cpu`, `cuda`, `mps`.
@@ -95,9 +97,11 @@ class Generator(ABC):
         self.schedule = Schedule(epochs, batch_size, learning_rate, beta1, ema)
         if noise < 0:
             raise InvalidInputError("noise has a number of columns, or 0 for as many as the embeddings", received=noise)
-        if embedding_scaling not in ("l2", "none"):
-            raise InvalidInputError("embedding_scaling is l2 or none", received=repr(embedding_scaling))
-        self.noise, self.feature_scaling, self.embedding_scaling = noise, check_column_scaling(feature_scaling), embedding_scaling
+        self.noise, self.feature_scaling, self.embedding_scaling = (
+            noise,
+            check_column_scaling(feature_scaling),
+            check_scaling(embedding_scaling),
+        )
         self.precision, self.seed, self.device = check_precision(precision), seed, device
 
     # ---- what a method states
@@ -167,6 +171,7 @@ class Generator(ABC):
         self.scaling = ColumnScaling.of(self.feature_scaling, features)
         self.rng = torch.Generator(device).manual_seed(self.seed)
         self.semantics, self.dim = embeddings.dim, features.shape[1]
+        self.embeddings, self.seen = embeddings, ids
         seen = SeenRows(
             ids,
             torch.from_numpy(self.scaling(features)).to(device),
@@ -176,7 +181,7 @@ class Generator(ABC):
         self.networks = self.build(seen).to(device)
         if rank():
             self.rng.manual_seed(self.seed + rank() * 1_000_003)  # the same networks everywhere, other rows and noise
-        self.embeddings, self.classes, self.seen = embeddings, embeddings.ids, ids  # a validation draws features already
+        self.classes = embeddings.ids  # a validation draws features already
         self.history = train_players(self, seen, self.schedule, training, validation)
         return self
 
@@ -197,8 +202,8 @@ class Generator(ABC):
         return torch.randn(rows, columns or self.noise_columns(), generator=self.rng, device=self.rng.device)
 
     def _scaled(self, embeddings: np.ndarray) -> torch.Tensor:
-        rows = torch.from_numpy(np.ascontiguousarray(embeddings, dtype=np.float32))
-        return nn.functional.normalize(rows) if self.embedding_scaling == "l2" else rows
+        scaling = Scaling.of(self.embedding_scaling, self.embeddings.rows(self.seen))
+        return torch.from_numpy(np.ascontiguousarray(scaling(embeddings), dtype=np.float32))
 
     # ---- use
 
