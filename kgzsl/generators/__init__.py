@@ -6,6 +6,7 @@ from kgzsl.generators.fclswgan import FCLSWGAN
 from kgzsl.generators.fvaegan import FVAEGAN
 from kgzsl.generators.gdan import GDAN
 from kgzsl.generators.tfvaegan import TFVAEGAN
+from kgzsl.generators.saved import load_generator, save_generator
 from kgzsl.generators.training import Batch, Player, Training
 from kgzsl.registry import Resolver
 
@@ -27,5 +28,7 @@ __all__ = [
     "Player",
     "SeenRows",
     "Training",
+    "load_generator",
+    "save_generator",
     "settings_of",
 ]
