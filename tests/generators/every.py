@@ -15,7 +15,8 @@ SEEN, UNSEEN, ROWS, DIM, SEMANTICS = 8, 4, 15, 24, 10
 #: Settings that train in a moment, beside `COMMON`.
 SMALL: dict[str, dict[str, Any]] = {
     "fclswgan": {"hidden": 16},
-
+    "kggan": {"hidden": 16},
+    "ontozsl": {"hidden": 16},
     "cadavae": {"feature_hidden": [16, 16], "embedding_hidden": [16, 16], "noise": 8},
     "fvaegan": {"hidden": 16},
     "tfvaegan": {"hidden": 16},
@@ -23,9 +24,11 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 COMMON: dict[str, Any] = {"epochs": 4, "batch_size": 32, "learning_rate": 1e-3, "device": "cpu", "seed": 3}
 
+
 def make(name: str, **settings: Any) -> Generator:
     """Return a small generator."""
     return GENERATORS.make(name, {**COMMON, **SMALL[name], **settings})
+
 
 def few() -> tuple[np.ndarray, list[str], ClassEmbeddings]:
     """Return `(features, labels, embeddings)`: `ROWS` rows of `SEEN` classes, embeddings of `UNSEEN` more."""
