@@ -10,8 +10,8 @@ from torch import nn
 
 from kgzsl.errors import InvalidInputError
 from kgzsl.generators.base import Generator, SeenRows
-from kgzsl.generators.losses import gradient_penalty
-from kgzsl.generators.networks import perceptron
+from kgzsl.generators.losses import wasserstein
+from kgzsl.generators.networks import Critic, perceptron
 from kgzsl.generators.training import Batch, Player
 from kgzsl.generators.variational import DiagonalGaussian, bernoulli
 
@@ -60,12 +60,12 @@ class FVAEGAN(Generator):
 
     def build(self, seen: SeenRows) -> nn.ModuleDict:
         """Return E, G (its end, the sigmoid, is in `draw`) and D₁."""
-        latent, pair = self.noise_columns(), self.dim + self.semantics
+        latent = self.noise_columns()
         return nn.ModuleDict(
             {
-                "encoder": perceptron([pair, self.hidden, 2 * latent], self.rng),
+                "encoder": perceptron([self.dim + self.semantics, self.hidden, 2 * latent], self.rng),
                 "generator": perceptron([latent + self.semantics, self.hidden, self.dim], self.rng),
-                "critic": perceptron([pair, self.hidden, 1], self.rng),
+                "critic": Critic(self.dim, self.semantics, self.hidden, self.rng),
             }
         )
 
@@ -79,9 +79,7 @@ class FVAEGAN(Generator):
         """−L_WGAN: D₁ tells real rows from drawn ones, its gradient held near length 1."""
         with torch.no_grad():
             fake = torch.sigmoid(self.training_logits(batch, self.critic_noise(batch), epoch))
-        distance = self.criticised(batch.features, batch.embeddings).mean() - self.criticised(fake, batch.embeddings).mean()
-        slope = gradient_penalty(lambda x: self.criticised(x, batch.embeddings), batch.features, fake, self.rng)
-        return self.penalty * slope - distance
+        return wasserstein(self.networks["critic"], batch.features, fake, batch.embeddings, self.penalty, self.rng)
 
     def critic_noise(self, batch: Batch) -> torch.Tensor:
         """Return the latents of the rows that the critic learns from, `[rows, latent]`."""
@@ -97,7 +95,8 @@ class FVAEGAN(Generator):
 
     def drawn_loss(self, fake: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return what is held against drawn rows `[rows, dim]` of the batch's classes."""
-        return -self.adversarial_weight * self.criticised(fake, batch.embeddings).mean()
+        opinion: torch.Tensor = self.networks["critic"](fake, batch.embeddings).mean()
+        return -self.adversarial_weight * opinion
 
     def training_logits(self, batch: Batch, noise: torch.Tensor, epoch: int) -> torch.Tensor:
         """Return the logits of features of the batch's classes, as this epoch trains them."""
@@ -114,8 +113,3 @@ class FVAEGAN(Generator):
 
     def draw(self, embeddings: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(self.decoded(embeddings, noise))
-
-    def criticised(self, features: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
-        """Return the critic's opinion of each row, `[rows]`."""
-        opinion: torch.Tensor = self.networks["critic"](torch.cat([features, embeddings], dim=1))
-        return opinion[:, 0]

@@ -11,6 +11,7 @@ import torch
 
 from kgzsl.errors import InvalidInputError
 from kgzsl.generators import GENERATORS, Batch, Generator, SeenRows
+from kgzsl.generators.networks import Critic
 from kgzsl.generators.scaling import ColumnScaling
 from kgzsl.generators.variational import DiagonalGaussian, WarmUp, bernoulli, gaussian, laplace
 from kgzsl.matrices import ClassEmbeddings
@@ -79,6 +80,16 @@ def forward(network: torch.nn.Sequential, rows: Rows, slope: float) -> Rows:
     return rows
 
 
+def opinions(critic: Critic, features: Rows, embeddings: Rows) -> Rows:
+    """A critic as one perceptron of features beside embeddings."""
+    weight = joined(critic.features.weight.tolist(), critic.condition.weight.tolist())
+    hidden = [
+        [sum(w * x for w, x in zip(line, row, strict=True)) + b for line, b in zip(weight, critic.features.bias.tolist(), strict=True)]
+        for row in joined(features, embeddings)
+    ]
+    return forward(torch.nn.Sequential(critic.out), leaky(hidden, critic.slope), 0.2)
+
+
 def leaky(rows: Rows, slope: float) -> Rows:
     return [[x if x > 0 else slope * x for x in row] for row in rows]
 
@@ -126,7 +137,7 @@ def mean_of(column: Rows) -> float:
     return sum(row[0] for row in column) / len(column)
 
 
-def penalty(critic: torch.nn.Sequential, real: Rows, fake: Rows, embeddings: Rows, shares: list[float]) -> float:
+def penalty(critic: Critic, real: Rows, fake: Rows, embeddings: Rows, shares: list[float]) -> float:
     """Gradient penalty with the gradient by central differences, each column of each row on its own."""
     step, total = 1e-5, 0.0
     for x, y, a, share in zip(real, fake, embeddings, shares, strict=True):
@@ -137,7 +148,7 @@ def penalty(critic: torch.nn.Sequential, real: Rows, fake: Rows, embeddings: Row
             for sign in (1, -1):
                 moved = list(point)
                 moved[column] += sign * step
-                ends.append(forward(critic, [moved + a], 0.2)[0][0])
+                ends.append(opinions(critic, [moved], [a])[0][0])
             length += ((ends[0] - ends[1]) / (2 * step)) ** 2
         total += (math.sqrt(length) - 1) ** 2
     return total / len(real)
@@ -254,7 +265,7 @@ def test_losses_of_fvaegan(taught, encoded):
     first = noise(6, 4)
     fake = sigmoid(forward(nets["generator"], joined(latents(*of_x, first) if encoded else first, a), 0.2))
     shares = torch.rand(6, 1, generator=rng)[:, 0].tolist()
-    distance = mean_of(forward(nets["critic"], joined(x, a), 0.2)) - mean_of(forward(nets["critic"], joined(fake, a), 0.2))
+    distance = mean_of(opinions(nets["critic"], x, a)) - mean_of(opinions(nets["critic"], fake, a))
     generator.rng.manual_seed(5)
     expected = 10 * penalty(nets["critic"], x, fake, a, shares) - distance
     assert value(generator.critic_loss(batch, 1)) == pytest.approx(expected, rel=1e-3)
@@ -262,7 +273,7 @@ def test_losses_of_fvaegan(taught, encoded):
     noise, _ = dice(6)
     again = sigmoid(forward(nets["generator"], joined(latents(*of_x, noise(6, 4)), a), 0.2))
     drawn = again if encoded else sigmoid(forward(nets["generator"], joined(noise(6, 4), a), 0.2))
-    expected = kl(*of_x) + entropy(x, again) - 3 * mean_of(forward(nets["critic"], joined(drawn, a), 0.2))
+    expected = kl(*of_x) + entropy(x, again) - 3 * mean_of(opinions(nets["critic"], drawn, a))
     generator.rng.manual_seed(6)
     assert value(generator.generator_loss(batch, 1)) == pytest.approx(expected, rel=1e-4)
 
@@ -295,7 +306,7 @@ def test_losses_of_tfvaegan(taught, epoch):
     of_x = halves(forward(nets["encoder"], joined(x, a), 0.2))
     z = latents(*of_x, noise(6, 4))
     drawn = sigmoid(forward(nets["generator"], joined(z, a), 0.2)) if epoch == 1 else _drawn_with_feedback(nets, z, a, 0.7)
-    expected = kl(*of_x) + entropy(x, drawn) - 10 * mean_of(forward(nets["critic"], joined(drawn, a), 0.2))
+    expected = kl(*of_x) + entropy(x, drawn) - 10 * mean_of(opinions(nets["critic"], drawn, a))
     expected += 0.3 * absolute(_semantics_read(nets["decoder"], drawn), a)
     generator.rng.manual_seed(6)
     assert value(generator.generator_loss(batch, epoch)) == pytest.approx(expected, rel=1e-4)
