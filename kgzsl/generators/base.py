@@ -14,6 +14,7 @@ from torch import nn
 from kgzsl.classifiers.features import check_training
 from kgzsl.classifiers.scaling import Scaling, check_scaling
 from kgzsl.devices import resolve_device
+from kgzsl.encoders.parallel import join, processes, rank
 from kgzsl.encoders.precision import check_precision
 from kgzsl.errors import IncompatibleError, InvalidInputError
 from kgzsl.generators.scaling import ColumnScaling, check_column_scaling
@@ -107,7 +108,12 @@ class Generator(ABC):
 
     @abstractmethod
     def build(self, seen: SeenRows) -> nn.ModuleDict:
-        """Return the untrained networks, their weights drawn from `self.rng`; may train on `seen` what stays frozen later."""
+        """Return the untrained networks, their weights drawn from `self.rng`; may train on `seen` what stays frozen later.
+
+        Everything that drawing needs is a parameter or buffer of theirs, and its shape depends on the settings, the columns and the
+        seen classes alone, not on the rows: a generator is loaded by building on a few random rows and taking the saved state.
+        Nothing in them takes random numbers of its own (dropout): the training's come from `self.rng`.
+        """
 
     @abstractmethod
     def players(self, seen: SeenRows) -> Sequence[Player]:
@@ -120,6 +126,14 @@ class Generator(ABC):
     def represent(self, features: torch.Tensor) -> torch.Tensor:
         """Return rows `[rows, columns]` that the final classifier works on, of scaled features `[rows, dim]`: these themselves."""
         return features
+
+    def represent_training(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Return what the final classifier learns from of real rows `[rows, dim]`: what it is asked about, unless a method blurs it."""
+        return self.represent(features)
+
+    def represent_drawn(self, embeddings: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Return rows of the final classifier's space, of classes with these embeddings: drawn features, unless a method draws there."""
+        return self.represent(self.draw(embeddings, noise))
 
     # ---- learning
 
@@ -152,6 +166,7 @@ class Generator(ABC):
         features = np.asarray(features)
         ids = check_training(features, labels, embeddings)
         device = resolve_device(self.device)
+        join(device)
         self.classes = ()
         self.scaling = ColumnScaling.of(self.feature_scaling, features)
         self.rng = torch.Generator(device).manual_seed(self.seed)
@@ -164,15 +179,17 @@ class Generator(ABC):
             self._scaled(embeddings.rows(ids)).to(device),
         )
         self.networks = self.build(seen).to(device)
+        if rank():
+            self.rng.manual_seed(self.seed + rank() * 1_000_003)  # the same networks everywhere, other rows and noise
         self.classes = embeddings.ids  # a validation draws features already
         self.history = train_players(self, seen, self.schedule, training, validation)
         return self
 
     def batch(self, seen: SeenRows) -> Batch:
         """Return a random batch of rows with their labels and embeddings."""
-        rows = torch.randint(
-            len(seen.labels), (min(self.schedule.batch_size, len(seen.labels)),), generator=self.rng, device=self.rng.device
-        )
+        together, mine = processes(), len(range(rank(), len(seen.labels), processes()))  # under torchrun: rows of one's own
+        size = min(max(1, self.schedule.batch_size // together), mine)
+        rows = torch.randint(mine, (size,), generator=self.rng, device=self.rng.device) * together + rank()
         labels = seen.labels[rows]
         return Batch(seen.features[rows], labels, seen.embeddings[labels])
 
@@ -191,12 +208,19 @@ class Generator(ABC):
     # ---- use
 
     def synthesise(
-        self, classes: Sequence[str], per_class: int, *, embeddings: ClassEmbeddings | None = None, seed: int = 0
+        self,
+        classes: Sequence[str],
+        per_class: int,
+        *,
+        embeddings: ClassEmbeddings | None = None,
+        seed: int = 0,
+        represented: bool = False,
     ) -> Iterator[Features]:
         """Yield synthetic features of `classes`, `per_class` rows each, class after class, in blocks of bounded size.
 
         Rows are in the units of the training features and carry ids `CLASS#NUMBER`. A class's rows depend on its id, embedding and
-        `seed` alone, whatever else is asked for.
+        `seed` alone, whatever else is asked for. With `represented` they are rows of the final classifier's space, as `represented`
+        and `represented_training` give those of real images.
 
         Raises
         ------
@@ -219,16 +243,18 @@ class Generator(ABC):
         size = max(1, BLOCK_VALUES // (per_class * max(self.dim, self.widest())))
         for start in range(0, len(classes), size):
             part = list(classes[start : start + size])
-            drawn = self.scaling.back(self._drawn(part, rows[start : start + size], per_class, seed))
+            drawn = self._drawn(part, rows[start : start + size], per_class, seed, represented)
+            drawn = drawn if represented else self.scaling.back(drawn)
             labels = tuple(c for c in part for _ in range(per_class))
             yield Features(tuple(f"{c}#{k}" for c in part for k in range(per_class)), drawn, {"generator": self.name, "seed": seed}, labels)
 
-    def _drawn(self, classes: Sequence[str], embeddings: torch.Tensor, per_class: int, seed: int) -> np.ndarray:
+    def _drawn(self, classes: Sequence[str], embeddings: torch.Tensor, per_class: int, seed: int, represented: bool) -> np.ndarray:
         device = next(self.networks.parameters()).device
         noise = np.concatenate([class_noise(c, per_class, self.noise_columns(), seed) for c in classes])
         self.networks.eval()
         with torch.no_grad():
-            drawn = self.draw(embeddings.repeat_interleave(per_class, dim=0).to(device), torch.from_numpy(noise).to(device))
+            draw = self.represent_drawn if represented else self.draw
+            drawn = draw(embeddings.repeat_interleave(per_class, dim=0).to(device), torch.from_numpy(noise).to(device))
         return drawn.float().cpu().numpy()
 
     def widest(self) -> int:
@@ -236,12 +262,24 @@ class Generator(ABC):
         return max((p.shape[0] for p in self.networks.parameters()), default=1)
 
     def represented(self, features: np.ndarray) -> np.ndarray:
-        """Return `represent` of features `[rows, dim]` in their own units, float32 `[rows, columns]`."""
+        """Return `represent` of features `[rows, dim]` in their own units, float32 `[rows, columns]`: rows to classify."""
+        return self._by_parts(features, self.represent)
+
+    def represented_training(self, features: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Return `represent_training` of features `[rows, dim]` in their own units, float32 `[rows, columns]`: rows to learn from.
+
+        A method that blurs rows blurs each on its own: repeat rows to have several views of one.
+        """
+        noise = torch.from_numpy(class_noise("", len(features), self.noise_columns(), seed))
+        return self._by_parts(features, self.represent_training, noise)
+
+    def _by_parts(self, features: np.ndarray, function: Callable[..., torch.Tensor], *more: torch.Tensor) -> np.ndarray:
         device = next(self.networks.parameters()).device
         self.networks.eval()
-        parts = torch.from_numpy(self.scaling(np.asarray(features, dtype=np.float32))).split(8192)
+        rows = (torch.from_numpy(self.scaling(np.asarray(features, dtype=np.float32))), *more)
+        parts = zip(*(r.split(8192) for r in rows), strict=True)
         with torch.no_grad():
-            return np.concatenate([self.represent(part.to(device)).float().cpu().numpy() for part in parts])
+            return np.concatenate([function(*(p.to(device) for p in part)).float().cpu().numpy() for part in parts])
 
 
 def class_noise(identifier: str, rows: int, columns: int, seed: int) -> np.ndarray:

@@ -248,9 +248,9 @@ class GeneratedClassifier(Classifier):
 
         def blocks() -> Iterator[Labelled]:
             if real is not None:
-                yield self._generator.represented(real.matrix), real.labels
-            for drawn in self._generator.synthesise(unseen, per_class, seed=seed):
-                yield self._generator.represented(drawn.matrix), drawn.labels
+                yield self._generator.represented_training(real.matrix, seed), real.labels
+            for drawn in self._generator.synthesise(unseen, per_class, seed=seed, represented=True):
+                yield drawn.matrix, drawn.labels
 
         self._head.fit(blocks(), [*seen, *unseen])
         self.classes = self._head.classes
