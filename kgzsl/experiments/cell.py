@@ -29,6 +29,7 @@ _NAMED: dict[str, Any] = {
     "required": ["name"],
     "properties": {"name": {"type": "string"}, "settings": {"type": "object"}},
 }
+_GRID: dict[str, Any] = {"type": "object", "minProperties": 1, "additionalProperties": {"type": "array", "minItems": 1}}
 _COUNT: dict[str, Any] = {"type": "integer", "minimum": 1}
 _GENERATOR: dict[str, Any] = {
     **_NAMED,
@@ -38,6 +39,7 @@ _GENERATOR: dict[str, Any] = {
         "per_class": _COUNT,
         "evaluate_every": _COUNT,
         "patience": {"type": "integer", "minimum": 0},
+        "grid": _GRID,
     },
 }
 _PUBLISHED: dict[str, Any] = {
@@ -71,13 +73,18 @@ _SCHEMA: dict[str, Any] = {
             "type": "object",
             "additionalProperties": False,
             "required": ["encoder"],
-            "properties": {"encoder": {"type": "string"}, "settings": {"type": "object"}},
+            "properties": {
+                "encoder": {"type": "string"},
+                "settings": {"type": "object"},
+                "space": {"enum": ["weights", "nodes"]},
+                "template": {"type": "string"},
+            },
         },
         "method": {
             **_NAMED,
             "properties": {
                 **_NAMED["properties"],
-                "grid": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "array", "minItems": 1}},
+                "grid": _GRID,
             },
         },
         "generator": _GENERATOR,
@@ -94,7 +101,7 @@ _SCHEMA: dict[str, Any] = {
         {
             "if": {"properties": {"task": {"const": "composition-zsl"}}},
             "then": {
-                "properties": {"semantics": False, "descriptions": False, "folds": False, "calibrations": False},
+                "properties": {"semantics": False, "descriptions": False, "folds": False, "calibrations": False, "generator": False},
                 "dependentRequired": {"graph": ["vectors"], "vectors": ["graph"], "feasibility": ["graph"]},
             },
             "else": {"properties": {"finetune": False, "worlds": False, "feasibility": False}},
@@ -105,9 +112,10 @@ _SCHEMA: dict[str, Any] = {
                 "required": ["graph", "vectors", "backbone"],
                 "properties": {
                     "dataset": {"enum": ["imagenet-samples", "caltech101-unseen", "imagenet-1k"]},
-                    "semantics": False,
                     "method": {"properties": {"grid": False}},
+                    "generator": {"properties": {"head": False}},
                 },
+                "dependentRequired": {"semantics": ["generator"]},
             },
         },
         {
@@ -116,7 +124,6 @@ _SCHEMA: dict[str, Any] = {
                 "properties": {"backbone": False, "descriptions": False, "folds": False},
                 "dependentRequired": {"semantics": ["graph", "vectors"], "graph": ["semantics"], "vectors": ["semantics"]},
             },
-            "else": {"properties": {"generator": False}},
         },
     ],
 }
@@ -133,8 +140,9 @@ class Cell:
     graph, vectors, backbone : empty for a feature set with semantics of its own.
     vectors, descriptions : the text encoder, and the descriptions of classes beside the nodes' texts (None: none).
     encoder, encoder_settings : what turns the graph into the semantics of a feature set; None takes its own.
+    space, template : weights or embeddings of nodes, and the node text, as `kgzsl.tasks.semantics.GraphSemantics` has them.
     method, settings : see `kgzsl.tasks.methods.make_method`, `kgzsl.tasks.features.FeatureMethod` and
-        `kgzsl.tasks.generation.GenerationTask`.
+        `kgzsl.tasks.generation.GenerationTask`; of a generator on images, `kgzsl.tasks.drawn`.
     generator : the YAML's entry where a generator of features is the method (`kgzsl.tasks.generation.Use.of` reads what is done with it).
     grid : setting → values, of which held-out seen classes choose.
     calibrations : to run beside calibrated stacking.
@@ -156,6 +164,8 @@ class Cell:
     backbone: str
     encoder: str | None
     encoder_settings: Mapping[str, Any]
+    space: str
+    template: str | None
     method: str
     settings: Mapping[str, Any]
     generator: Mapping[str, Any] | None
@@ -241,6 +251,8 @@ def _cell(content: Mapping[str, Any]) -> Cell:
         backbone=content.get("backbone", ""),
         encoder=semantics.get("encoder"),
         encoder_settings=semantics.get("settings", {}),
+        space=semantics.get("space", "weights"),
+        template=semantics.get("template"),
         method=method["name"],
         settings=method.get("settings", {}),
         generator=content.get("generator"),

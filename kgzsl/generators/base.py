@@ -12,7 +12,9 @@ import torch
 from torch import nn
 
 from kgzsl.classifiers.features import check_training
+from kgzsl.classifiers.scaling import Scaling, check_scaling
 from kgzsl.devices import resolve_device
+from kgzsl.encoders.parallel import join, processes, rank
 from kgzsl.encoders.precision import check_precision
 from kgzsl.errors import IncompatibleError, InvalidInputError
 from kgzsl.generators.scaling import ColumnScaling, check_column_scaling
@@ -64,7 +66,8 @@ class Generator(ABC):
     ema : decay of the moving average of parameters that draws features in the end; 0 takes the last parameters.
     noise : columns of noise; 0 takes as many as the embeddings have, as f-CLSWGAN does.
     feature_scaling : see `scaling.COLUMN_SCALINGS`; statistics are those of the training rows.
-    embedding_scaling : `l2` brings every embedding to length 1, `none` leaves it.
+    embedding_scaling : a name from `kgzsl.classifiers.scaling.SCALINGS`, with the statistics of the seen classes' embeddings; `l2`
+        brings every embedding to length 1, `centre_l2` does after their mean is taken off.
     precision : `float32`, or `bfloat16` for the networks' products.
     seed : decides initial weights, the order of rows and noise.
     device : `auto`, `cpu`, `cuda`, `mps`.
@@ -94,16 +97,23 @@ class Generator(ABC):
         self.schedule = Schedule(epochs, batch_size, learning_rate, beta1, ema)
         if noise < 0:
             raise InvalidInputError("noise has a number of columns, or 0 for as many as the embeddings", received=noise)
-        if embedding_scaling not in ("l2", "none"):
-            raise InvalidInputError("embedding_scaling is l2 or none", received=repr(embedding_scaling))
-        self.noise, self.feature_scaling, self.embedding_scaling = noise, check_column_scaling(feature_scaling), embedding_scaling
+        self.noise, self.feature_scaling, self.embedding_scaling = (
+            noise,
+            check_column_scaling(feature_scaling),
+            check_scaling(embedding_scaling),
+        )
         self.precision, self.seed, self.device = check_precision(precision), seed, device
 
     # ---- what a method states
 
     @abstractmethod
     def build(self, seen: SeenRows) -> nn.ModuleDict:
-        """Return the untrained networks, their weights drawn from `self.rng`; may train on `seen` what stays frozen later."""
+        """Return the untrained networks, their weights drawn from `self.rng`; may train on `seen` what stays frozen later.
+
+        Everything that drawing needs is a parameter or buffer of theirs, and its shape depends on the settings, the columns and the
+        seen classes alone, not on the rows: a generator is loaded by building on a few random rows and taking the saved state.
+        Nothing in them takes random numbers of its own (dropout): the training's come from `self.rng`.
+        """
 
     @abstractmethod
     def players(self, seen: SeenRows) -> Sequence[Player]:
@@ -156,10 +166,12 @@ class Generator(ABC):
         features = np.asarray(features)
         ids = check_training(features, labels, embeddings)
         device = resolve_device(self.device)
+        join(device)
         self.classes = ()
         self.scaling = ColumnScaling.of(self.feature_scaling, features)
         self.rng = torch.Generator(device).manual_seed(self.seed)
         self.semantics, self.dim = embeddings.dim, features.shape[1]
+        self.embeddings, self.seen = embeddings, ids
         seen = SeenRows(
             ids,
             torch.from_numpy(self.scaling(features)).to(device),
@@ -167,15 +179,17 @@ class Generator(ABC):
             self._scaled(embeddings.rows(ids)).to(device),
         )
         self.networks = self.build(seen).to(device)
-        self.embeddings, self.classes, self.seen = embeddings, embeddings.ids, ids  # a validation draws features already
+        if rank():
+            self.rng.manual_seed(self.seed + rank() * 1_000_003)  # the same networks everywhere, other rows and noise
+        self.classes = embeddings.ids  # a validation draws features already
         self.history = train_players(self, seen, self.schedule, training, validation)
         return self
 
     def batch(self, seen: SeenRows) -> Batch:
         """Return a random batch of rows with their labels and embeddings."""
-        rows = torch.randint(
-            len(seen.labels), (min(self.schedule.batch_size, len(seen.labels)),), generator=self.rng, device=self.rng.device
-        )
+        together, mine = processes(), len(range(rank(), len(seen.labels), processes()))  # under torchrun: rows of one's own
+        size = min(max(1, self.schedule.batch_size // together), mine)
+        rows = torch.randint(mine, (size,), generator=self.rng, device=self.rng.device) * together + rank()
         labels = seen.labels[rows]
         return Batch(seen.features[rows], labels, seen.embeddings[labels])
 
@@ -188,8 +202,8 @@ class Generator(ABC):
         return torch.randn(rows, columns or self.noise_columns(), generator=self.rng, device=self.rng.device)
 
     def _scaled(self, embeddings: np.ndarray) -> torch.Tensor:
-        rows = torch.from_numpy(np.ascontiguousarray(embeddings, dtype=np.float32))
-        return nn.functional.normalize(rows) if self.embedding_scaling == "l2" else rows
+        scaling = Scaling.of(self.embedding_scaling, self.embeddings.rows(self.seen))
+        return torch.from_numpy(np.ascontiguousarray(scaling(embeddings), dtype=np.float32))
 
     # ---- use
 

@@ -12,8 +12,8 @@ from torch.nn import functional
 from kgzsl.errors import InvalidInputError
 from kgzsl.generators.base import Generator, SeenRows
 from kgzsl.generators.frozen import seen_softmax
-from kgzsl.generators.losses import gradient_penalty
-from kgzsl.generators.networks import perceptron
+from kgzsl.generators.losses import wasserstein
+from kgzsl.generators.networks import Critic, perceptron
 from kgzsl.generators.training import Batch, Player
 
 
@@ -56,7 +56,7 @@ class FCLSWGAN(Generator):
         return nn.ModuleDict(
             {
                 "generator": perceptron([self.noise_columns() + self.semantics, self.hidden, self.dim], self.rng, end=self.end),
-                "critic": perceptron([self.dim + self.semantics, self.hidden, 1], self.rng),
+                "critic": Critic(self.dim, self.semantics, self.hidden, self.rng),
                 "classifier": seen_softmax(seen, self.rng),
             }
         )
@@ -71,21 +71,14 @@ class FCLSWGAN(Generator):
         """Equation 2, negated: the critic tells real rows from drawn ones, its gradient held near length 1."""
         with torch.no_grad():
             fake = self.draw(batch.embeddings, self.gaussian(len(batch.features)))
-        distance = self.criticised(batch.features, batch.embeddings).mean() - self.criticised(fake, batch.embeddings).mean()
-        slope = gradient_penalty(lambda x: self.criticised(x, batch.embeddings), batch.features, fake, self.rng)
-        return self.penalty * slope - distance
+        return wasserstein(self.networks["critic"], batch.features, fake, batch.embeddings, self.penalty, self.rng)
 
     def generator_loss(self, batch: Batch, epoch: int) -> torch.Tensor:
         """Equation 5: drawn rows shall please the critic and be recognised as their class."""
         fake = self.draw(batch.embeddings, self.gaussian(len(batch.features)))
         recognised = functional.cross_entropy(self.networks["classifier"](fake), batch.labels)
-        return self.class_weight * recognised - self.criticised(fake, batch.embeddings).mean()
+        return self.class_weight * recognised - self.networks["critic"](fake, batch.embeddings).mean()
 
     def draw(self, embeddings: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         drawn: torch.Tensor = self.networks["generator"](torch.cat([noise, embeddings], dim=1))
         return drawn
-
-    def criticised(self, features: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
-        """Return the critic's opinion of each row, `[rows]`."""
-        opinion: torch.Tensor = self.networks["critic"](torch.cat([features, embeddings], dim=1))
-        return opinion[:, 0]

@@ -84,7 +84,7 @@ class TFVAEGAN(FVAEGAN):
     def inconsistency(self, features: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
         """Return the mean over rows of `‖Dec(x) − a‖₁`; what Dec reads has length 1 where embeddings have."""
         read = self.networks["decoder"](features).float()
-        return laplace(functional.normalize(read) if self.embedding_scaling == "l2" else read, embeddings)
+        return laplace(functional.normalize(read) if self.embedding_scaling.endswith("l2") else read, embeddings)
 
     def training_logits(self, batch: Batch, noise: torch.Tensor, epoch: int) -> torch.Tensor:
         plain = self.decoded(batch.embeddings, noise)
