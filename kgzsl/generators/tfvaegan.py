@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from kgzsl.classifiers.scaling import SCALINGS
 from kgzsl.errors import InvalidInputError
 from kgzsl.generators.base import SeenRows
 from kgzsl.generators.fvaegan import FVAEGAN
@@ -56,7 +55,6 @@ class TFVAEGAN(FVAEGAN):
                 received=f"{semantic_weight}, {feedback}, {feedback_drawn}, {decoder_rate}, {feedback_rate}",
             )
         self.semantic_weight, self.decoder_rate, self.feedback_rate = semantic_weight, decoder_rate, feedback_rate
-        self.unit = SCALINGS[self.embedding_scaling][2]
         self.freeze_decoder, self.feedback, self.feedback_drawn = freeze_decoder, feedback, feedback_drawn
 
     def build(self, seen: SeenRows) -> nn.ModuleDict:
@@ -86,7 +84,7 @@ class TFVAEGAN(FVAEGAN):
     def inconsistency(self, features: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
         """Return the mean over rows of `‖Dec(x) − a‖₁`; what Dec reads has length 1 where embeddings have."""
         read = self.networks["decoder"](features).float()
-        return laplace(functional.normalize(read) if self.unit else read, embeddings)
+        return laplace(functional.normalize(read) if self.embedding_scaling.endswith("l2") else read, embeddings)
 
     def training_logits(self, batch: Batch, noise: torch.Tensor, epoch: int) -> torch.Tensor:
         plain = self.decoded(batch.embeddings, noise)
