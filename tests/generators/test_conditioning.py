@@ -224,12 +224,16 @@ def test_nodes_condition_without_any_weight(world: Any, halves: Any) -> None:
 
 
 def test_shipped_cells_that_condition_generators_name_what_there_is() -> None:
-    found = [cell for cell in map(load_cell, shipped_cells()) if cell.generator is not None and cell.encoder]
+    found = [cell for cell in map(load_cell, _conditioned()) if cell.generator is not None and cell.encoder]
     for cell in found:
         check_cell(cell)
         if cell.task == "feature-zsl":
             GraphSemantics(_Nothing(), cell.vectors, cell.encoder, cell.encoder_settings, cell.template, space=cell.space)
     assert {c.graph for c in found} >= {"kzsl-awa", "kzsl-awa-disjointness", "kzsl-awa-hierarchy", "kzsl-awa-attributes"}
+
+
+def _conditioned() -> list[str]:
+    return [name for name in shipped_cells() if any(part in name for part in ("fclswgan-", "kggan-", "ontozsl-"))]
 
 
 class _Nothing:
@@ -242,7 +246,7 @@ class _Nothing:
         ({"semantics": {"encoder": "text", "space": "pixels"}}, "space"),
         ({"generator": {"name": "fclswgan", "grid": {}}}, "grid"),
         ({"method": {"name": "sgcn"}, "generator": None}, "generator"),
-        ({"generator": {"name": "fclswgan", "head": "softmax"}}, "head"),
+        ({"generator": {"name": "fclswgan", "head": "softmax"}}, "softmax"),
     ],
 )
 def test_cells_that_say_what_cannot_be_are_refused(change: dict[str, Any], message: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.data
 
 @pytest.fixture(scope="module")
 def rows() -> tuple[Features, Features]:
-    """Rows to learn from and to ask about, of the same 20 classes."""
+    """Rows to learn from and to ask about, of the same classes."""
     data = small_cub().with_test_seen(0.3)
     return data.train, data.test_seen
 
@@ -58,7 +60,7 @@ def test_prototype_is_the_nearest_mean(rows: tuple[Features, Features], distance
 
 
 def test_softmax_comes_to_where_another_optimiser_comes(rows: tuple[Features, Features]) -> None:
-    known, asked = rows
+    known, asked = (replace(part, matrix=part.matrix[:, :100]) for part in rows)
     classes = sorted(set(known.labels))
     truth = np.array([classes.index(c) for c in known.labels])
     scaling = Scaling.of("standardise", known.matrix)
@@ -67,7 +69,7 @@ def test_softmax_comes_to_where_another_optimiser_comes(rows: tuple[Features, Fe
     found = SoftmaxHead(epochs=60, batch_size=32).fit([(known.matrix, known.labels)], classes).scores(asked.matrix)
     right = np.array([classes.index(c) for c in asked.labels])
     assert abs((found.argmax(axis=1) == right).mean() - (expected.argmax(axis=1) == right).mean()) < 0.05
-    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.85
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.8
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in HEADS])
@@ -117,12 +119,13 @@ def test_settings_of_heads_are_checked() -> None:
             HEADS.make(name, settings)
 
 
-class TestGenerated:
-    @pytest.fixture(scope="class")
-    def generator(self) -> FCLSWGAN:
-        data = small_cub()
-        return FCLSWGAN(**{**QUICK, "epochs": 30}).fit(data.train.matrix, data.train.labels, data.embeddings)
+@pytest.fixture(scope="module")
+def generator() -> FCLSWGAN:
+    data = small_cub()
+    return FCLSWGAN(**QUICK).fit(data.train.matrix, data.train.labels, data.embeddings)
 
+
+class TestGenerated:
     def accuracy(self, classifier: Classifier, rows: Features) -> float:
         best = np.array(classifier.classes)[classifier.scores(rows.matrix).argmax(axis=1)]
         return float((best == np.array(rows.labels)).mean())
