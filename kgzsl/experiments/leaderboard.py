@@ -322,7 +322,7 @@ def published_markdown(results: Sequence[Mapping[str, Any]], table: str) -> str:
     seen: dict[tuple[Any, ...], str] = {}
     for result in tables(results).get(table, []) if table.split(" ")[0] not in FURTHER else []:
         for entry in result["cell"].get("published", ()):
-            note = "comparable" if entry["comparable"] else f"not comparable: {entry['why']}"
+            note = ("comparable" if entry["comparable"] else "not comparable") + (f": {entry['why']}" if "why" in entry else "")
             key = (method_of(result["cell"])["name"], entry["metric"], entry["source"])
             seen[key] = f"| {key[0]} | {key[1]} | {entry['value']} | {entry['source']} | {note} |"
     return "\n".join(["| method | metric | published | source | here |", "| --- | --- | --- | --- | --- |", *seen.values()]) if seen else ""
