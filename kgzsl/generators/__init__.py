@@ -5,6 +5,9 @@ from kgzsl.generators.cadavae import CADAVAE
 from kgzsl.generators.fclswgan import FCLSWGAN
 from kgzsl.generators.fvaegan import FVAEGAN
 from kgzsl.generators.gdan import GDAN
+from kgzsl.generators.kggan import KGGAN
+from kgzsl.generators.ontozsl import OntoZSL
+from kgzsl.generators.saved import load_generator, save_generator
 from kgzsl.generators.tfvaegan import TFVAEGAN
 from kgzsl.generators.training import Batch, Player, Training
 from kgzsl.registry import Resolver
@@ -12,7 +15,7 @@ from kgzsl.registry import Resolver
 GENERATORS: Resolver[Generator] = Resolver(
     "generators",
     Generator,  # type: ignore[type-abstract]
-    [FCLSWGAN, CADAVAE, FVAEGAN, TFVAEGAN, GDAN],
+    [FCLSWGAN, KGGAN, OntoZSL, CADAVAE, FVAEGAN, TFVAEGAN, GDAN],
 )
 
 __all__ = [
@@ -21,11 +24,15 @@ __all__ = [
     "FVAEGAN",
     "GDAN",
     "GENERATORS",
+    "KGGAN",
     "TFVAEGAN",
     "Batch",
     "Generator",
+    "OntoZSL",
     "Player",
     "SeenRows",
     "Training",
+    "load_generator",
+    "save_generator",
     "settings_of",
 ]

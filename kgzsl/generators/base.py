@@ -15,7 +15,7 @@ from kgzsl.classifiers.features import check_training
 from kgzsl.classifiers.scaling import Scaling, check_scaling
 from kgzsl.devices import resolve_device
 from kgzsl.encoders.parallel import join, processes, rank
-from kgzsl.encoders.precision import check_precision
+from kgzsl.encoders.precision import check_precision, mixed
 from kgzsl.errors import IncompatibleError, InvalidInputError
 from kgzsl.generators.scaling import ColumnScaling, check_column_scaling
 from kgzsl.generators.training import Batch, Player, Schedule, Training, train_players
@@ -252,7 +252,7 @@ class Generator(ABC):
         device = next(self.networks.parameters()).device
         noise = np.concatenate([class_noise(c, per_class, self.noise_columns(), seed) for c in classes])
         self.networks.eval()
-        with torch.no_grad():
+        with torch.no_grad(), mixed(self.precision, device):
             draw = self.represent_drawn if represented else self.draw
             drawn = draw(embeddings.repeat_interleave(per_class, dim=0).to(device), torch.from_numpy(noise).to(device))
         return drawn.float().cpu().numpy()

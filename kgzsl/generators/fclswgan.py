@@ -12,7 +12,7 @@ from torch.nn import functional
 from kgzsl.errors import InvalidInputError
 from kgzsl.generators.base import Generator, SeenRows
 from kgzsl.generators.frozen import seen_softmax
-from kgzsl.generators.losses import wasserstein
+from kgzsl.generators.losses import class_means, pivot, wasserstein
 from kgzsl.generators.networks import Critic, perceptron
 from kgzsl.generators.training import Batch, Player
 
@@ -26,6 +26,7 @@ class FCLSWGAN(Generator):
     critic_steps : steps of the critic per step of the generator.
     penalty : λ, weight of the gradient penalty.
     class_weight : β, weight of the classification loss.
+    pivot_weight : weight of the distance between drawn and real class means (`losses.pivot`), which f-CLSWGAN does without.
     end : activation behind the generator: `relu`, `sigmoid` or `linear`.
     settings : see `Generator`.
     """
@@ -40,16 +41,18 @@ class FCLSWGAN(Generator):
         critic_steps: int = 5,
         penalty: float = 10.0,
         class_weight: float = 0.01,
+        pivot_weight: float = 0.0,
         end: str = "relu",
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
-        if hidden < 1 or critic_steps < 1 or penalty < 0 or class_weight < 0:
+        if min(hidden, critic_steps) < 1 or min(penalty, class_weight, pivot_weight) < 0:
             raise InvalidInputError(
-                "hidden and critic_steps are at least 1, penalty and class_weight not negative",
-                received=f"{hidden}, {critic_steps}, {penalty}, {class_weight}",
+                "hidden and critic_steps are at least 1, penalty, class_weight and pivot_weight not negative",
+                received=f"{hidden}, {critic_steps}, {penalty}, {class_weight}, {pivot_weight}",
             )
-        self.hidden, self.critic_steps, self.penalty, self.class_weight, self.end = hidden, critic_steps, penalty, class_weight, end
+        self.hidden, self.critic_steps, self.end = hidden, critic_steps, end
+        self.penalty, self.class_weight, self.pivot_weight = penalty, class_weight, pivot_weight
 
     def build(self, seen: SeenRows) -> nn.ModuleDict:
         """Return G (equation 1), D, and the softmax of seen classes that stays frozen (equation 4)."""
@@ -62,6 +65,7 @@ class FCLSWGAN(Generator):
         )
 
     def players(self, seen: SeenRows) -> Sequence[Player]:
+        self.centres, _ = class_means(seen.features, seen.labels, len(seen.ids))
         return [
             Player("critic", ("critic",), self.critic_loss, self.critic_steps),
             Player("generator", ("generator",), self.generator_loss),
@@ -77,7 +81,8 @@ class FCLSWGAN(Generator):
         """Equation 5: drawn rows shall please the critic and be recognised as their class."""
         fake = self.draw(batch.embeddings, self.gaussian(len(batch.features)))
         recognised = functional.cross_entropy(self.networks["classifier"](fake), batch.labels)
-        return self.class_weight * recognised - self.networks["critic"](fake, batch.embeddings).mean()
+        loss = self.class_weight * recognised - self.networks["critic"](fake, batch.embeddings).mean()
+        return loss + self.pivot_weight * pivot(fake, batch.labels, self.centres) if self.pivot_weight else loss
 
     def draw(self, embeddings: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         drawn: torch.Tensor = self.networks["generator"](torch.cat([noise, embeddings], dim=1))

@@ -10,16 +10,18 @@ from torch import nn
 
 from kgzsl.errors import InvalidInputError
 from kgzsl.generators.base import Generator, SeenRows
-from kgzsl.generators.losses import gradient_penalty
-from kgzsl.generators.networks import perceptron
+from kgzsl.generators.losses import wasserstein
+from kgzsl.generators.networks import Critic, perceptron
 from kgzsl.generators.training import Batch, Player
-from kgzsl.generators.variational import DiagonalGaussian, bernoulli
+from kgzsl.generators.variational import DiagonalGaussian, bernoulli, gaussian
 
 
 class FVAEGAN(Generator):
     """f-VAEGAN-D2 without its transductive critic: a conditional VAE whose decoder must also please a Wasserstein critic.
 
-    Features are scaled to 0…1, drawn through a sigmoid, and reconstructed with the binary cross-entropy.
+    Features scaled to 0…1 (`minmax`, as published) are drawn through a sigmoid and reconstructed with the binary cross-entropy. Of
+    features that may be negative, `standardise` makes rows of about equal columns, which are drawn as they leave the generator and
+    reconstructed with the squared error.
 
     Parameters
     ----------
@@ -29,7 +31,7 @@ class FVAEGAN(Generator):
     adversarial_weight : γ, weight of the critic's opinion beside the loss of the VAE.
     encoded_noise : whether the critic sees features drawn from latents of real rows instead of the prior.
     noise : columns of the latent space; 0 takes as many as the embeddings have.
-    settings : see `Generator`; `feature_scaling` is `minmax`.
+    settings : see `Generator`.
     """
 
     name = "fvaegan"
@@ -51,21 +53,18 @@ class FVAEGAN(Generator):
                 "hidden and critic_steps are at least 1, penalty and adversarial_weight not negative",
                 received=f"{hidden}, {critic_steps}, {penalty}, {adversarial_weight}",
             )
-        if self.feature_scaling != "minmax":
-            raise InvalidInputError(
-                f"{self.name} reconstructs rows in 0…1", received=f"feature_scaling {self.feature_scaling!r}", remedy="use minmax"
-            )
         self.hidden, self.critic_steps, self.penalty = hidden, critic_steps, penalty
         self.adversarial_weight, self.encoded_noise = adversarial_weight, encoded_noise
+        self.bounded = self.feature_scaling == "minmax"
 
     def build(self, seen: SeenRows) -> nn.ModuleDict:
-        """Return E, G (its end, the sigmoid, is in `draw`) and D₁."""
-        latent, pair = self.noise_columns(), self.dim + self.semantics
+        """Return E, G (its end is in `ended`) and D₁."""
+        latent = self.noise_columns()
         return nn.ModuleDict(
             {
-                "encoder": perceptron([pair, self.hidden, 2 * latent], self.rng),
+                "encoder": perceptron([self.dim + self.semantics, self.hidden, 2 * latent], self.rng),
                 "generator": perceptron([latent + self.semantics, self.hidden, self.dim], self.rng),
-                "critic": perceptron([pair, self.hidden, 1], self.rng),
+                "critic": Critic(self.dim, self.semantics, self.hidden, self.rng),
             }
         )
 
@@ -78,10 +77,8 @@ class FVAEGAN(Generator):
     def critic_loss(self, batch: Batch, epoch: int) -> torch.Tensor:
         """−L_WGAN: D₁ tells real rows from drawn ones, its gradient held near length 1."""
         with torch.no_grad():
-            fake = torch.sigmoid(self.training_logits(batch, self.critic_noise(batch), epoch))
-        distance = self.criticised(batch.features, batch.embeddings).mean() - self.criticised(fake, batch.embeddings).mean()
-        slope = gradient_penalty(lambda x: self.criticised(x, batch.embeddings), batch.features, fake, self.rng)
-        return self.penalty * slope - distance
+            fake = self.ended(self.training_logits(batch, self.critic_noise(batch), epoch))
+        return wasserstein(self.networks["critic"], batch.features, fake, batch.embeddings, self.penalty, self.rng)
 
     def critic_noise(self, batch: Batch) -> torch.Tensor:
         """Return the latents of the rows that the critic learns from, `[rows, latent]`."""
@@ -93,14 +90,16 @@ class FVAEGAN(Generator):
         latents = self.posterior(batch)
         logits = self.training_logits(batch, latents.at(self.gaussian(len(batch.features))), epoch)
         drawn = logits if self.encoded_noise else self.training_logits(batch, self.gaussian(len(batch.features)), epoch)
-        return latents.divergence() + bernoulli(logits, batch.features) + self.drawn_loss(torch.sigmoid(drawn), batch)
+        error = (bernoulli if self.bounded else gaussian)(logits, batch.features)
+        return latents.divergence() + error + self.drawn_loss(self.ended(drawn), batch)
 
     def drawn_loss(self, fake: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return what is held against drawn rows `[rows, dim]` of the batch's classes."""
-        return -self.adversarial_weight * self.criticised(fake, batch.embeddings).mean()
+        opinion: torch.Tensor = self.networks["critic"](fake, batch.embeddings).mean()
+        return -self.adversarial_weight * opinion
 
     def training_logits(self, batch: Batch, noise: torch.Tensor, epoch: int) -> torch.Tensor:
-        """Return the logits of features of the batch's classes, as this epoch trains them."""
+        """Return features of the batch's classes before their end, as this epoch trains them."""
         return self.decoded(batch.embeddings, noise)
 
     def posterior(self, batch: Batch) -> DiagonalGaussian:
@@ -108,14 +107,13 @@ class FVAEGAN(Generator):
         return DiagonalGaussian.of(self.networks["encoder"](torch.cat([batch.features, batch.embeddings], dim=1)))
 
     def decoded(self, embeddings: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Return the logits `[rows, dim]` whose sigmoid is drawn."""
+        """Return what leaves the generator, `[rows, dim]`, before its end."""
         logits: torch.Tensor = self.networks["generator"](torch.cat([noise, embeddings], dim=1))
         return logits
 
-    def draw(self, embeddings: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        return torch.sigmoid(self.decoded(embeddings, noise))
+    def ended(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return features `[rows, dim]` in the range of the scaled ones."""
+        return torch.sigmoid(logits) if self.bounded else logits
 
-    def criticised(self, features: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
-        """Return the critic's opinion of each row, `[rows]`."""
-        opinion: torch.Tensor = self.networks["critic"](torch.cat([features, embeddings], dim=1))
-        return opinion[:, 0]
+    def draw(self, embeddings: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        return self.ended(self.decoded(embeddings, noise))

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
+from torch.nn import functional
 
+from kgzsl.encoders.precision import exact
 from kgzsl.generators.networks import Critic
 
 
@@ -61,8 +63,31 @@ def wasserstein(
     with torch.no_grad():
         share = torch.rand(len(real), 1, generator=rng, device=rng.device)
         slopes = torch.where(torch.lerp(before[1].float(), before[0].float(), share) > 0, 1.0, critic.slope)
-    gradient = (slopes * critic.out.weight) @ critic.features.weight
+    gradient = slopes @ (critic.out.weight.T * critic.features.weight)  # w at the weights: its gradient costs no product over rows
     return opinions[1] - opinions[0] + penalty * _off_one(gradient)
+
+
+def class_means(rows: torch.Tensor, labels: torch.Tensor, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean of each class's rows, float32 `[classes, dim]` (0 without rows), and how many rows it has, `[classes]`."""
+    belongs = functional.one_hot(labels, classes).T.float()
+    counts = belongs.sum(dim=1)
+    with exact(rows.device):
+        return (belongs @ rows.float()) / counts.clamp(min=1)[:, None], counts
+
+
+def pivot(drawn: torch.Tensor, labels: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """Return the mean distance, over the classes of a batch, between the mean of a class's drawn rows and its centre.
+
+    Source: Zhu et al., A Generative Adversarial Approach for Zero-Shot Learning from Noisy Texts, CVPR 2018, visual pivot
+    regularisation; lengths, not their squares, as in the published code.
+
+    Parameters
+    ----------
+    drawn, labels : `[rows, dim]` and each one's class `[rows]`.
+    centres : means of the real rows, `[classes, dim]`.
+    """
+    means, counts = class_means(drawn, labels, len(centres))
+    return ((means - centres).norm(dim=1) * (counts > 0)).sum() / (counts > 0).sum()
 
 
 def _off_one(gradients: torch.Tensor) -> torch.Tensor:

@@ -91,9 +91,9 @@ class TFVAEGAN(FVAEGAN):
         return plain if epoch % 2 else self.refined(plain, batch.embeddings, noise, self.feedback)
 
     def refined(self, logits: torch.Tensor, embeddings: torch.Tensor, noise: torch.Tensor, strength: float) -> torch.Tensor:
-        """Return the logits `[rows, dim]` of a second draw, with what Dec made of the first one added to G's hidden layer."""
+        """Return a second draw `[rows, dim]`, before its end, with what Dec made of the first one added to G's hidden layer."""
         generator = cast(nn.Sequential, self.networks["generator"])
-        latent = functional.leaky_relu(self.networks["feedback"](self.latent(torch.sigmoid(logits))), 0.2)
+        latent = functional.leaky_relu(self.networks["feedback"](self.latent(self.ended(logits))), 0.2)
         again: torch.Tensor = generator[2:](generator[:2](torch.cat([noise, embeddings], dim=1)) + strength * latent)
         return again
 
@@ -103,7 +103,7 @@ class TFVAEGAN(FVAEGAN):
         return hidden
 
     def draw(self, embeddings: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        return torch.sigmoid(self.refined(self.decoded(embeddings, noise), embeddings, noise, self.feedback_drawn))
+        return self.ended(self.refined(self.decoded(embeddings, noise), embeddings, noise, self.feedback_drawn))
 
     def represent(self, features: torch.Tensor) -> torch.Tensor:
         return torch.cat([features, self.latent(features)], dim=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kgzsl.generators.losses import gradient_penalty, wasserstein
+from kgzsl.generators.losses import class_means, gradient_penalty, pivot, wasserstein
 from kgzsl.generators.networks import Critic
 
 
@@ -65,3 +65,20 @@ def test_mixed_precision_changes_the_critics_loss_by_rounding_only():
     torch.testing.assert_close(rounded, exact, rtol=2e-2, atol=2e-2)
     gradients = [torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(critic.parameters()))]) for loss in (exact, rounded)]
     assert torch.cosine_similarity(*gradients, dim=0) > 0.999
+
+
+def test_pivot_is_the_mean_distance_of_class_means():
+    rng = _rng()
+    drawn, centres = torch.randn(7, 3, generator=rng, requires_grad=True), torch.randn(5, 3, generator=rng)
+    labels = torch.tensor([4, 0, 4, 1, 0, 4, 1])
+    distances = []
+    for c in range(5):
+        own = [row for row, label in zip(drawn, labels, strict=True) if label == c]
+        if own:
+            distances.append((sum(own) / len(own) - centres[c]).square().sum().sqrt())
+    slow = sum(distances) / len(distances)
+    fast = pivot(drawn, labels, centres)
+    torch.testing.assert_close(fast, slow)
+    torch.testing.assert_close(*(torch.autograd.grad(loss, drawn)[0] for loss in (fast, slow)))
+    means, counts = class_means(drawn, labels, 5)
+    assert counts.tolist() == [2, 2, 0, 0, 3] and not means[2:4].any()
