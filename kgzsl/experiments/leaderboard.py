@@ -234,7 +234,8 @@ def semantics_of(result: Mapping[str, Any]) -> str:
     if result.get("task") == "composition-zsl":
         return ", ".join([_features_of(cell), *([f"{cell['vectors']} on {cell['graph']}"] if "graph" in cell else [])])
     if "semantics" in cell:
-        return f"{cell['semantics']['encoder']} on {cell['graph']}"
+        told, vectors = cell["semantics"], "" if cell["vectors"] == "minilm-l6-v2" else f" ({cell['vectors']})"
+        return f"{told['encoder']}{vectors}{' nodes' if told.get('space') == 'nodes' else ''} on {cell['graph']}"
     if "vectors" in cell:
         return f"{cell['vectors']}{' + descriptions' if cell.get('descriptions') else ''}"
     return str(result["dataset"].get("semantics", "own"))
