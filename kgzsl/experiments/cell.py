@@ -224,9 +224,19 @@ def cell_of(content: Any, where: str) -> Cell:
         jsonschema.validate(content, _SCHEMA)
     except jsonschema.ValidationError as error:
         raise InvalidInputError(
-            f"{where}: {error.json_path} must follow the schema of experiments", received=error.message[:300]
+            f"{where}: {_place(error, content)} must follow the schema of experiments", received=error.message[:300]
         ) from error
     return _cell(content)
+
+
+def _place(error: jsonschema.ValidationError, content: Any) -> str:
+    """Return where an error is; of a key that is not allowed there, whose value is all that the library tells, the key too."""
+    if error.validator is not None:
+        return error.json_path
+    parent = content
+    for key in error.absolute_path:
+        parent = parent[key]
+    return ".".join([error.json_path, *(key for key, value in parent.items() if value is error.instance)])
 
 
 def method_of(content: Mapping[str, Any]) -> Mapping[str, Any]:

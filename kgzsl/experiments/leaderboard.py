@@ -234,7 +234,8 @@ def semantics_of(result: Mapping[str, Any]) -> str:
     if result.get("task") == "composition-zsl":
         return ", ".join([_features_of(cell), *([f"{cell['vectors']} on {cell['graph']}"] if "graph" in cell else [])])
     if "semantics" in cell:
-        return f"{cell['semantics']['encoder']} on {cell['graph']}"
+        told, vectors = cell["semantics"], "" if cell["vectors"] == "minilm-l6-v2" else f" ({cell['vectors']})"
+        return f"{told['encoder']}{vectors}{' nodes' if told.get('space') == 'nodes' else ''} on {cell['graph']}"
     if "vectors" in cell:
         return f"{cell['vectors']}{' + descriptions' if cell.get('descriptions') else ''}"
     return str(result["dataset"].get("semantics", "own"))
@@ -322,7 +323,7 @@ def published_markdown(results: Sequence[Mapping[str, Any]], table: str) -> str:
     seen: dict[tuple[Any, ...], str] = {}
     for result in tables(results).get(table, []) if table.split(" ")[0] not in FURTHER else []:
         for entry in result["cell"].get("published", ()):
-            note = "comparable" if entry["comparable"] else f"not comparable: {entry['why']}"
+            note = ("comparable" if entry["comparable"] else "not comparable") + (f": {entry['why']}" if "why" in entry else "")
             key = (method_of(result["cell"])["name"], entry["metric"], entry["source"])
             seen[key] = f"| {key[0]} | {key[1]} | {entry['value']} | {entry['source']} | {note} |"
     return "\n".join(["| method | metric | published | source | here |", "| --- | --- | --- | --- | --- |", *seen.values()]) if seen else ""
