@@ -13,7 +13,7 @@ from kgzsl.errors import InvalidInputError
 from kgzsl.generators.base import Generator, SeenRows
 from kgzsl.generators.frozen import seen_softmax
 from kgzsl.generators.losses import class_means, pivot, wasserstein
-from kgzsl.generators.networks import Critic, perceptron
+from kgzsl.generators.networks import Critic, check_reaches, perceptron
 from kgzsl.generators.training import Batch, Player
 
 
@@ -56,6 +56,7 @@ class FCLSWGAN(Generator):
 
     def build(self, seen: SeenRows) -> nn.ModuleDict:
         """Return G (equation 1), D, and the softmax of seen classes that stays frozen (equation 4)."""
+        check_reaches(self.end, seen.features)
         return nn.ModuleDict(
             {
                 "generator": perceptron([self.noise_columns() + self.semantics, self.hidden, self.dim], self.rng, end=self.end),

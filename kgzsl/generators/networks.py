@@ -30,6 +30,22 @@ def perceptron(
     return nn.Sequential(*layers[:-1], ACTIVATIONS[end]())
 
 
+def check_reaches(end: str, features: torch.Tensor) -> None:
+    """Refuse an end of `relu` or `sigmoid` for scaled features `[rows, dim]` that it cannot draw.
+
+    Raises
+    ------
+    InvalidInputError : negative ones, or ones above 1 for a sigmoid.
+    """
+    low, high = float(features.min()), float(features.max())
+    if (end in ("relu", "sigmoid") and low < 0) or (end == "sigmoid" and high > 1):
+        raise InvalidInputError(
+            f"an end of {end} draws features that are not negative{' nor above 1' if end == 'sigmoid' else ''}",
+            received=f"scaled features from {low:.4g} to {high:.4g}",
+            remedy="feature_scaling minmax brings every column to 0…1; or take the end `linear`",
+        )
+
+
 class Critic(nn.Module):
     """`w·σ(Ux + Va + b) + c` with σ = LeakyReLU: the critic of f-CLSWGAN and of most of its descendants.
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from every import SEMANTICS, SMALL, few, make
+from small_generators import SEMANTICS, SMALL, few, make
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
@@ -60,7 +60,7 @@ def _same(one, other) -> None:
 
 
 def test_every_generator_is_tested():
-    assert sorted(SMALL) == NAMES, "a generator without small settings in tests/generators/every.py"
+    assert sorted(SMALL) == NAMES, "a generator without small settings in tests/generators/small_generators.py"
 
 
 @pytest.mark.parametrize("name", NAMES)
