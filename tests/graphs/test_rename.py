@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kgzsl.errors import InvalidInputError, UnknownNameError
 from kgzsl.graphs import rename_nodes
 from kgzsl.graphs.graph import KnowledgeGraph
+from kgzsl.tasks.methods import Knowledge
 
 
-def test_edges_labels_and_texts_follow_the_node(world, tmp_path) -> None:
+def test_edges_labels_and_texts_follow_the_node(world: Knowledge, tmp_path: Path) -> None:
     graph = world.graph
     old = [graph.ids[0], graph.ids[len(graph) // 2], graph.ids[-1]]
     names = {i: f"zoo:{k}" for k, i in enumerate(old)}
@@ -27,7 +30,7 @@ def test_edges_labels_and_texts_follow_the_node(world, tmp_path) -> None:
     assert rename_nodes(found, back).digest == graph.digest
 
 
-def test_what_is_no_node_or_taken_is_refused(world) -> None:
+def test_what_is_no_node_or_taken_is_refused(world: Knowledge) -> None:
     one, other = world.graph.ids[:2]
     with pytest.raises(UnknownNameError, match="zoo:dodo"):
         rename_nodes(world.graph, {"zoo:dodo": "zoo:1"})
