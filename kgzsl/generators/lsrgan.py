@@ -23,7 +23,7 @@ class LsrGAN(FCLSWGAN):
 
     Parameters
     ----------
-    relation_weight : λ of the semantic relation loss.
+    relation_weight : λ of the semantic relation loss; its default was tried on held-out seen classes of CUB, not published.
     neighbours : the most similar seen classes that a drawn row is held to.
     slack : ε, how far two similarities, cosines in −1…1, may differ freely.
     settings : see `FCLSWGAN`.
@@ -33,7 +33,7 @@ class LsrGAN(FCLSWGAN):
     source = "Vyas, Venkateswara, Panchanathan, Leveraging Seen and Unseen Semantic Relationships for Generative ZSL, ECCV 2020"
     uses_unseen_embeddings = True
 
-    def __init__(self, *, relation_weight: float = 10.0, neighbours: int = 20, slack: float = 0.15, **settings: Any) -> None:
+    def __init__(self, *, relation_weight: float = 0.1, neighbours: int = 20, slack: float = 0.15, **settings: Any) -> None:
         super().__init__(**settings)
         if relation_weight < 0 or neighbours < 1 or not 0 <= slack < 2:
             raise InvalidInputError(
