@@ -12,7 +12,7 @@ class KGGAN(FCLSWGAN):
 
     What conditions it is made by the encoder `kggan`; any class embeddings do. The columns of the two views differ in size, so that
     each row is brought to length 1 after the mean of the seen classes is taken off. Beyond f-CLSWGAN the means of drawn rows are held
-    to the real class means; `pivot_weight` 0 leaves that out.
+    to the real class means: with a weight above 1, the steepest slope of the critic, they cannot be held apart. 0 leaves that out.
 
     Parameters
     ----------
@@ -22,5 +22,5 @@ class KGGAN(FCLSWGAN):
     name = "kggan"
     source = "Geng et al., Generative Adversarial Zero-shot Learning via Knowledge Graphs, 2020, arXiv:2004.03109, section 3"
 
-    def __init__(self, *, pivot_weight: float = 1.0, embedding_scaling: str = "centre_l2", **settings: Any) -> None:
+    def __init__(self, *, pivot_weight: float = 3.0, embedding_scaling: str = "centre_l2", **settings: Any) -> None:
         super().__init__(pivot_weight=pivot_weight, embedding_scaling=embedding_scaling, **settings)

@@ -15,7 +15,7 @@ from torch import nn
 from kgzsl.encoders.checkpoint import Checkpoint
 from kgzsl.encoders.parallel import average_gradients, from_first, identity, mean_of
 from kgzsl.encoders.precision import mixed
-from kgzsl.errors import ArtifactError, DivergedError, InvalidInputError
+from kgzsl.errors import ArtifactError, DivergedError, IncompatibleError, InvalidInputError
 from kgzsl.progress import track
 
 if TYPE_CHECKING:
@@ -157,6 +157,12 @@ class _Run:
         last = max(self.history.validation, default=0)
         return bool(patience and last == self.history.epochs and last - self.history.best_epoch >= patience)
 
+    def settle(self, last: State) -> None:
+        """End: put the best parameters, or where nothing was validated the `last`, into the networks."""
+        self.networks.load_state_dict(self.best or last)
+        self.networks.requires_grad_(False)
+        self.history.best_epoch = self.history.best_epoch or self.history.epochs
+
     def write(self, checkpoint: Checkpoint) -> None:
         """Write all of it."""
         kept = {f"average/{n}": v for n, v in (self.average or {}).items()} | {f"best/{n}": v for n, v in (self.best or {}).items()}
@@ -187,6 +193,13 @@ def train_players(generator: Generator, seen: SeenRows, schedule: Schedule, trai
     checkpoint = _checkpoint(generator, seen, training, validation is not None)
     if checkpoint:
         run.read(checkpoint)
+    generator.history = run.history
+    if run.history.epochs > schedule.epochs:
+        raise IncompatibleError(
+            "a training goes on from a checkpoint, never back",
+            received=f"{run.history.epochs} epochs at {training.checkpoint}, {schedule.epochs} asked for",
+            remedy="ask for as many epochs, or name another folder",
+        )
     written = run.history.epochs
     for epoch in track(range(written + 1, schedule.epochs + 1), f"{generator.name}: training"):
         if run.is_over(training.patience):
@@ -196,7 +209,7 @@ def train_players(generator: Generator, seen: SeenRows, schedule: Schedule, trai
         try:
             _check({**losses, "parameters": float(sum(v.float().sum() for v in networks.state_dict().values()))}, epoch)
         except DivergedError:
-            _settle(networks, run.best or good)
+            run.settle(good)
             raise
         for name, value in losses.items():
             run.history.losses[name].append(value)
@@ -207,8 +220,7 @@ def train_players(generator: Generator, seen: SeenRows, schedule: Schedule, trai
             written = epoch
     if checkpoint and written < run.history.epochs:
         run.write(checkpoint)
-    _settle(networks, run.best or run.drawing())
-    run.history.best_epoch = run.history.best_epoch or run.history.epochs
+    run.settle(run.drawing())
     return run.history
 
 
@@ -269,11 +281,6 @@ def _hold(networks: nn.ModuleDict, player: Player) -> None:
     """Let gradients reach the player's own networks only: what stands still costs no backward product with its weights' gradient."""
     for key, network in networks.items():
         network.requires_grad_(key in player.networks)
-
-
-def _settle(networks: nn.ModuleDict, state: State) -> None:
-    networks.load_state_dict(state)
-    networks.requires_grad_(False)
 
 
 def _follow(average: State, state: State, decay: float) -> None:

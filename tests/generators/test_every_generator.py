@@ -154,6 +154,9 @@ def test_another_training_or_a_truncated_checkpoint_is_refused(name, data, tmp_p
         make(name, epochs=1).fit(features, labels, ClassEmbeddings(embeddings.ids, embeddings.matrix[:, :-1]), training=how)
     with pytest.raises(IncompatibleError, match="data"):
         make(name, epochs=1).fit(features[1:], labels[1:], embeddings, training=how)
+    make(name, epochs=2).fit(*data, training=how)
+    with pytest.raises(IncompatibleError, match="2 epochs"):
+        make(name, epochs=1).fit(*data, training=how)
     state = tmp_path / "c" / "training.safetensors"
     state.write_bytes(state.read_bytes()[: state.stat().st_size // 2])
     with pytest.raises(DigestMismatchError):
@@ -179,6 +182,7 @@ def test_divergence_is_said_and_the_last_good_parameters_stay(name, data, tmp_pa
     with pytest.raises(DivergedError, match="epoch 3"):
         generator.fit(*data, validation=spoil, training=Training(str(tmp_path / "c"), every=1, evaluate_every=1))
     _same(good, _state(generator))
+    assert generator.history.epochs == 2 and generator.history.best_epoch == 1
     assert np.isfinite(_drawn(generator, generator.classes)).all()
 
 
