@@ -11,7 +11,7 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from kgzsl.errors import InvalidInputError, MissingDataError, first_five
-from kgzsl.experiments.cell import IMAGE_TASKS
+from kgzsl.experiments.cell import IMAGE_TASKS, method_of
 from kgzsl.experiments.results import read_result
 
 
@@ -234,7 +234,8 @@ def semantics_of(result: Mapping[str, Any]) -> str:
     if result.get("task") == "composition-zsl":
         return ", ".join([_features_of(cell), *([f"{cell['vectors']} on {cell['graph']}"] if "graph" in cell else [])])
     if "semantics" in cell:
-        return f"{cell['semantics']['encoder']} on {cell['graph']}"
+        told, vectors = cell["semantics"], "" if cell["vectors"] == "minilm-l6-v2" else f" ({cell['vectors']})"
+        return f"{told['encoder']}{vectors}{' nodes' if told.get('space') == 'nodes' else ''} on {cell['graph']}"
     if "vectors" in cell:
         return f"{cell['vectors']}{' + descriptions' if cell.get('descriptions') else ''}"
     return str(result["dataset"].get("semantics", "own"))
@@ -251,7 +252,14 @@ def _features_of(cell: Mapping[str, Any]) -> str:
 
 
 def _label(cell: Mapping[str, Any]) -> str:
-    """The method's name, with its kernels when only some are used, those beside the usual ones, and descriptions where it had them."""
+    """The method's name, with its kernels when only some are used, those beside the usual ones, and descriptions where it had them.
+
+    A generator's name, with its head unless that is the usual softmax.
+    """
+    if "generator" in cell:
+        head = cell["generator"].get("head", "softmax")
+        kind = head if isinstance(head, str) else head["name"]
+        return str(cell["generator"]["name"]) + ("" if kind == "softmax" else f" ({kind} head)")
     settings = cell["method"].get("settings", {})
     kernels = settings.get("kernels")
     name: str = cell["method"]["name"]
@@ -317,8 +325,8 @@ def published_markdown(results: Sequence[Mapping[str, Any]], table: str) -> str:
     seen: dict[tuple[Any, ...], str] = {}
     for result in tables(results).get(table, []) if table.split(" ")[0] not in FURTHER else []:
         for entry in result["cell"].get("published", ()):
-            note = "comparable" if entry["comparable"] else f"not comparable: {entry['why']}"
-            key = (result["cell"]["method"]["name"], entry["metric"], entry["source"])
+            note = ("comparable" if entry["comparable"] else "not comparable") + (f": {entry['why']}" if "why" in entry else "")
+            key = (method_of(result["cell"])["name"], entry["metric"], entry["source"])
             seen[key] = f"| {key[0]} | {key[1]} | {entry['value']} | {entry['source']} | {note} |"
     return "\n".join(["| method | metric | published | source | here |", "| --- | --- | --- | --- | --- |", *seen.values()]) if seen else ""
 

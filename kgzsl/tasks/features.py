@@ -10,7 +10,7 @@ Protocols
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -131,6 +131,8 @@ class FeatureTask:
         All rows of seen classes train the classifier for `zsl`; for `gzsl` those that are tested on do not. Settings and
         γ are chosen without either's test rows.
         """
+        if isinstance(self.semantics, GraphSemantics) and not self.semantics.predicts_weights:
+            return replace(self, data=self.semantics.on(self.data, seed), semantics=None).run(seed, evidence)
         data = self.data if self.data.test_seen_rows else self.data.with_test_seen(seed=seed)
         method = self._method(data, seed)
         conventional = Restricted(method.fit(self.data.train, data.split.classes), data.split.unseen)
