@@ -2,10 +2,12 @@
 
 from kgzsl.generators.base import Generator, SeenRows, settings_of
 from kgzsl.generators.cadavae import CADAVAE
+from kgzsl.generators.cizsl import CIZSL
 from kgzsl.generators.fclswgan import FCLSWGAN
 from kgzsl.generators.fvaegan import FVAEGAN
 from kgzsl.generators.gdan import GDAN
 from kgzsl.generators.kggan import KGGAN
+from kgzsl.generators.lsrgan import LsrGAN
 from kgzsl.generators.ontozsl import OntoZSL
 from kgzsl.generators.saved import load_generator, save_generator
 from kgzsl.generators.tfvaegan import TFVAEGAN
@@ -15,11 +17,12 @@ from kgzsl.registry import Resolver
 GENERATORS: Resolver[Generator] = Resolver(
     "generators",
     Generator,  # type: ignore[type-abstract]
-    [FCLSWGAN, KGGAN, OntoZSL, CADAVAE, FVAEGAN, TFVAEGAN, GDAN],
+    [FCLSWGAN, KGGAN, OntoZSL, CADAVAE, FVAEGAN, TFVAEGAN, GDAN, LsrGAN, CIZSL],
 )
 
 __all__ = [
     "CADAVAE",
+    "CIZSL",
     "FCLSWGAN",
     "FVAEGAN",
     "GDAN",
@@ -28,6 +31,7 @@ __all__ = [
     "TFVAEGAN",
     "Batch",
     "Generator",
+    "LsrGAN",
     "OntoZSL",
     "Player",
     "SeenRows",

@@ -36,12 +36,15 @@ class SeenRows:
     features : float32 `[rows, dim]`.
     labels : position among `ids` of each row's class, int64 `[rows]`.
     embeddings : float32 `[seen, semantics]`.
+    others : embeddings of the classes that have no rows, `[others, semantics]`; only a generator that states
+        `uses_unseen_embeddings` is given any.
     """
 
     ids: tuple[str, ...]
     features: torch.Tensor
     labels: torch.Tensor
     embeddings: torch.Tensor
+    others: torch.Tensor
 
 
 #: How training goes unless told otherwise: no checkpoint, no early stop.
@@ -75,6 +78,8 @@ class Generator(ABC):
 
     name: ClassVar[str]
     source: ClassVar[str]
+    #: Whether training looks at the embeddings of classes without rows too, and so must be done again for other classes.
+    uses_unseen_embeddings: ClassVar[bool] = False
     #: What `build` made; its state is all that a fitted generator knows.
     networks: nn.ModuleDict
     classes: tuple[str, ...] = ()
@@ -152,7 +157,8 @@ class Generator(ABC):
         ----------
         features : `[rows, dim]`, rows of seen classes only.
         labels : class id of each row, `[rows]`; the classes that occur are the seen ones.
-        embeddings : `[classes, semantics]` of all classes that features may be wanted of; only those of seen classes are learned from.
+        embeddings : `[classes, semantics]` of all classes that features may be wanted of; only those of seen classes are learned from,
+            unless the generator states `uses_unseen_embeddings`.
         validation : scores the generator every `training.evaluate_every` epochs; the best parameters are kept.
         training : checkpoints, patience, how often is evaluated.
 
@@ -177,6 +183,7 @@ class Generator(ABC):
             torch.from_numpy(self.scaling(features)).to(device),
             torch.from_numpy(positions(labels, ids, "the seen classes")).to(device),
             self._scaled(embeddings.rows(ids)).to(device),
+            self.unseen_embeddings().to(device),
         )
         self.networks = self.build(seen).to(device)
         if rank():
@@ -200,6 +207,12 @@ class Generator(ABC):
     def gaussian(self, rows: int, columns: int | None = None) -> torch.Tensor:
         """Return standard normal noise `[rows, columns]` from the training's one source of randomness."""
         return torch.randn(rows, columns or self.noise_columns(), generator=self.rng, device=self.rng.device)
+
+    def unseen_embeddings(self) -> torch.Tensor:
+        """Return the scaled embeddings of the classes without rows, `[others, semantics]`; of no class where they are not used."""
+        seen = set(self.seen)
+        others = [c for c in self.embeddings.ids if c not in seen] if self.uses_unseen_embeddings else []
+        return self._scaled(self.embeddings.rows(others))
 
     def _scaled(self, embeddings: np.ndarray) -> torch.Tensor:
         scaling = Scaling.of(self.embedding_scaling, self.embeddings.rows(self.seen))

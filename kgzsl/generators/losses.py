@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -88,6 +89,52 @@ def pivot(drawn: torch.Tensor, labels: torch.Tensor, centres: torch.Tensor) -> t
     """
     means, counts = class_means(drawn, labels, len(centres))
     return ((means - centres).norm(dim=1) * (counts > 0)).sum() / (counts > 0).sum()
+
+
+def relation(
+    drawn: torch.Tensor,
+    embeddings: torch.Tensor,
+    centres: torch.Tensor,
+    known: torch.Tensor,
+    neighbours: int,
+    slack: float,
+    own: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return how far similarities to seen classes' means stray from those of embeddings, squared, summed over neighbours.
+
+    A row's neighbours are the seen classes with the most similar embeddings. Both similarities are cosines; a difference below
+    `slack` is free.
+
+    Source: Vyas et al., LsrGAN, ECCV 2020, equations 5 to 7.
+
+    Parameters
+    ----------
+    drawn, embeddings : rows `[rows, dim]` and the embeddings that they were drawn for, `[rows, semantics]`.
+    centres, known : means `[seen, dim]` and embeddings `[seen, semantics]` of the seen classes.
+    own : position of each row's class among the seen ones, which is no neighbour, `[rows]`; None for classes never seen.
+    """
+    stated = functional.normalize(embeddings) @ functional.normalize(known).T
+    if own is not None:
+        stated = stated.scatter(1, own[:, None], -torch.inf)
+    nearest, which = stated.topk(min(neighbours, len(known) - (own is not None)), dim=1)
+    shown = (functional.normalize(drawn.float()) @ functional.normalize(centres).T).gather(1, which)
+    return ((shown - nearest).abs() - slack).clamp(min=0).square().sum(dim=1).mean()
+
+
+def sharma_mittal(log_chances: torch.Tensor, alpha: float, beta: float) -> torch.Tensor:
+    """Return each row's Sharma–Mittal divergence from equal chances, `[rows]`, at least 0, of logarithms of chances `[rows, classes]`.
+
+    `((Σ pᵅ q¹⁻ᵅ)^((1−β)/(1−α)) − 1) / (β − 1)`; its limits are Rényi's divergence (β = 1) and Kullback and Leibler's (both 1), and
+    `α = 1` alone gives `(exp((β − 1) KL) − 1) / (β − 1)`.
+
+    Source: Elhoseiny, Elfeki, ICCV 2019, equation 5.
+    """
+    classes = log_chances.shape[1]
+    if alpha == 1:
+        mass = (log_chances.exp() * log_chances).sum(dim=1) + math.log(classes)  # Kullback and Leibler's, which Rényi's nears
+    else:
+        mass = (torch.logsumexp(alpha * log_chances, dim=1) - (1 - alpha) * math.log(classes)) / (alpha - 1)
+    return mass if beta == 1 else torch.expm1((beta - 1) * mass) / (beta - 1)
 
 
 def _off_one(gradients: torch.Tensor) -> torch.Tensor:

@@ -83,4 +83,4 @@ def _stand_in(generator: Generator, seen: tuple[str, ...], scaling: ColumnScalin
     labels = torch.from_numpy(np.repeat(np.arange(len(seen)), STAND_INS)).to(device)
     rows = torch.rand(len(labels), generator.dim, generator=generator.rng, device=device)
     known = generator._scaled(embeddings.rows(seen)).to(device)
-    generator.networks = generator.build(SeenRows(seen, rows, labels, known)).to(device)
+    generator.networks = generator.build(SeenRows(seen, rows, labels, known, generator.unseen_embeddings().to(device))).to(device)

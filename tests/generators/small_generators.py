@@ -17,6 +17,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "fclswgan": {"hidden": 16},
     "kggan": {"hidden": 16},
     "ontozsl": {"hidden": 16},
+    "lsrgan": {"hidden": 16, "neighbours": 3},
+    "cizsl": {"hidden": 16},
     "cadavae": {"feature_hidden": [16, 16], "embedding_hidden": [16, 16], "noise": 8},
     "fvaegan": {"hidden": 16},
     "tfvaegan": {"hidden": 16},

@@ -241,6 +241,7 @@ def test_losses_and_drawing_stay_on_their_device(name, data, monkeypatch):
             torch.empty(rows, generator.dim, device=device),
             torch.zeros(rows, dtype=torch.int64, device=device),
             torch.empty(seen, generator.semantics, device=device),
+            torch.empty(3 if generator.uses_unseen_embeddings else 0, generator.semantics, device=device),
         )
         batch = Batch(fake.features[:9], fake.labels[:9], torch.empty(9, generator.semantics, device=device))
         for player in generator.players(fake):

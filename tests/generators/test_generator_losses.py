@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from kgzsl.generators.losses import class_means, gradient_penalty, pivot, wasserstein
+from kgzsl.generators.losses import class_means, gradient_penalty, pivot, relation, sharma_mittal, wasserstein
 from kgzsl.generators.networks import Critic
 
 
@@ -82,3 +84,39 @@ def test_pivot_is_the_mean_distance_of_class_means():
     torch.testing.assert_close(*(torch.autograd.grad(loss, drawn)[0] for loss in (fast, slow)))
     means, counts = class_means(drawn, labels, 5)
     assert counts.tolist() == [2, 2, 0, 0, 3] and not means[2:4].any()
+
+
+def _cosine(a, b) -> float:
+    return float(sum(x * y for x, y in zip(a, b, strict=True)) / math.sqrt(sum(x * x for x in a)) / math.sqrt(sum(y * y for y in b)))
+
+
+@pytest.mark.parametrize("own", [None, torch.tensor([2, 0, 4, 4, 1])])
+def test_relation_is_the_papers_two_hinges_over_the_nearest_seen_classes(own):
+    rng = _rng()
+    drawn, embeddings, centres, known = (torch.randn(5, n, generator=rng) for n in (7, 4, 7, 4))
+    total = 0.0
+    for row in range(5):
+        stated = [_cosine(embeddings[row], known[c]) for c in range(5)]
+        allowed = [c for c in range(5) if own is None or c != own[row]]
+        for c in sorted(allowed, key=lambda c: -stated[c])[:3]:
+            shown = _cosine(drawn[row], centres[c])
+            total += max(0.0, shown - (stated[c] + 0.1)) ** 2 + max(0.0, (stated[c] - 0.1) - shown) ** 2
+    loss = relation(drawn, embeddings, centres, known, 3, 0.1, own)
+    assert total > 0 and float(loss) == pytest.approx(total / 5, rel=1e-4)
+    assert float(relation(centres, known, centres, known, 3, 2.0)) == 0  # everything is free
+    assert torch.isfinite(relation(drawn, embeddings, centres, known, 20, 0.1, own))  # more neighbours than there are classes
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(1.0, 1.0), (1.0, 0.5), (0.5, 1.0), (2.0, 2.0), (0.5, 0.5), (0.7, 1.6)])
+def test_sharma_mittal_is_the_limit_of_its_definition(alpha, beta):
+    chances = torch.randn(6, 5, generator=_rng(), dtype=torch.float64).softmax(dim=1)
+
+    def defined(p, a, b) -> float:
+        total = sum(float(x) ** a * (1 / 5) ** (1 - a) for x in p)
+        return (total ** ((1 - b) / (1 - a)) - 1) / (b - 1)
+
+    off = 1e-6  # the definition has gaps at 1
+    slow = [defined(p, alpha + off * (alpha == 1), beta + 2 * off * (beta == 1)) for p in chances]
+    torch.testing.assert_close(sharma_mittal(chances.log(), alpha, beta), torch.tensor(slow, dtype=torch.float64), rtol=1e-4, atol=1e-6)
+    even = torch.full((1, 5), 0.2)
+    assert float(sharma_mittal(even.log(), alpha, beta)) == pytest.approx(0, abs=1e-6)

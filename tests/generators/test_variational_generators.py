@@ -58,7 +58,7 @@ def ready(name: str, taught, **further) -> tuple[Generator, SeenRows, Batch]:
     generator.rng = torch.Generator().manual_seed(1)
     scaled = torch.from_numpy(ColumnScaling.of(generator.feature_scaling, features)(features))
     known = torch.nn.functional.normalize(torch.from_numpy(embeddings.rows(ids).astype(np.float32)))
-    seen = SeenRows(ids, scaled, where, known)
+    seen = SeenRows(ids, scaled, where, known, known[:0])
     generator.networks = generator.build(seen)
     with torch.no_grad():
         for p in generator.networks.parameters():
