@@ -11,6 +11,7 @@ from kgzsl.errors import InvalidInputError
 from kgzsl.generators import GENERATORS, Generator, Training, settings_of
 from kgzsl.ids import check_unique, positions
 from kgzsl.matrices import ClassEmbeddings, Features
+from kgzsl.progress import track
 
 
 def fit_generator(
@@ -76,7 +77,7 @@ def generate(
     if known is not None:
         positions(classes, known.ids, "the class embeddings")
     meta = {"generator": generator.name, "settings": settings_of(generator), "seed": seed, "per_class": per_class, "synthetic": True}
-    blocks = generator.synthesise(classes, per_class, embeddings=embeddings, seed=seed)
+    blocks = track(generator.synthesise(classes, per_class, embeddings=embeddings, seed=seed), f"{generator.name}: drawing")
     return Features.save_blocks(
         blocks, out, rows=len(classes) * per_class, meta={**meta, **({"recipe": dict(recipe)} if recipe else {})}, overwrite=overwrite
     )

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from kgzsl.calibration import JointScores
 from kgzsl.classifiers import Classifier
 from kgzsl.datasets import FeatureSet
 from kgzsl.errors import InvalidInputError
@@ -26,9 +25,9 @@ from kgzsl.generators import GENERATORS, Generator, Training
 from kgzsl.generators.heads import HEADS, GeneratedClassifier, Head
 from kgzsl.matrices import Features
 from kgzsl.registry import Resolver, parameters
-from kgzsl.tasks.decisions import Choice, generalised
+from kgzsl.tasks.decisions import Choice
 from kgzsl.tasks.evidence import Evidence
-from kgzsl.tasks.features import Semantics, _prototypes, _tested, own_semantics, zsl_metrics
+from kgzsl.tasks.features import Semantics, own_semantics, protocols, zsl_metrics
 from kgzsl.tasks.semantics import GraphSemantics
 
 #: What stands beside generators in a table: knowing nothing of unseen classes, and having real rows of them.
@@ -128,21 +127,12 @@ class GenerationTask:
             pseudo = _with_half(pseudo, seed)
         rehearsals = [(*self._source(pseudo, seed, None, point), point) for point in self.points()]
         rehearsal, epochs, settings = max(rehearsals, key=lambda found: found[0].score())  # the first one among equals
-        held_out = _tested(rehearsal.joint(pseudo), pseudo)
         final, _ = self._source(data, seed, epochs, settings)
-        conventional, joint = final.conventional(data), final.joint(data)
-        test = _tested(joint, data)
-        boundary = any(c.name == "boundary" for c in self.choices)
-        further, answers = generalised(held_out, test, self.choices, prototypes=_prototypes(data, pseudo) if boundary else None, seed=seed)
-        zsl = zsl_metrics(conventional, data.test_unseen, seed=seed)
-        if evidence is not None:
-            rows = data.test_unseen
-            best = np.concatenate([scores.argmax(axis=1) for _, scores in conventional.blocks(rows.matrix)])
-            evidence.add("zsl", rows.ids, rows.labels, [conventional.classes[i] for i in best], data.split.seen)
-            ids = [*data.test_seen_rows, *data.test_unseen_rows]
-            evidence.add("gzsl", ids, test.labels, answers.ids, frozenset(data.split.seen))
-            evidence.add_curve("gzsl", JointScores.from_scores(test.scores, test.truth, test.is_seen), further["gzsl"]["gamma"])
-        return {"zsl": {**zsl, **({"epochs": epochs} if epochs else {})}, **further}
+        rehearsed, joint = rehearsal.joint(pseudo), final.joint(data)
+        found = protocols(final.conventional(data), joint, data, rehearsed, pseudo, self.choices, seed, evidence)
+        if epochs:
+            found["zsl"]["epochs"] = epochs
+        return found
 
     def _source(self, data: FeatureSet, seed: int, epochs: int | None, settings: Mapping[str, Any]) -> tuple[Source, int]:
         """What gives rows of the unseen classes of `data`, and the epochs of its training; None chooses them by those classes' rows."""
@@ -205,10 +195,13 @@ class _Real:
         return 0.0
 
     def conventional(self, data: FeatureSet) -> Classifier:
-        return self._fitted([self.unseen] if self.unseen else [], data.split.unseen)
+        return self._fitted(self._own(), data.split.unseen)
 
     def joint(self, data: FeatureSet) -> Classifier:
-        return self._fitted([data.train, *([self.unseen] if self.unseen else [])], data.split.classes)
+        return self._fitted([data.train, *self._own()], data.split.classes)
+
+    def _own(self) -> list[Features]:
+        return [] if self.unseen is None else [self.unseen]
 
     def _fitted(self, rows: Sequence[Features], classes: Sequence[str]) -> Classifier:
         known = {label for part in rows for label in part.labels}

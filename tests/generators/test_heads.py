@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
@@ -60,7 +58,7 @@ def test_prototype_is_the_nearest_mean(rows: tuple[Features, Features], distance
 
 
 def test_softmax_comes_to_where_another_optimiser_comes(rows: tuple[Features, Features]) -> None:
-    known, asked = (replace(part, matrix=part.matrix[:, :100]) for part in rows)
+    known, asked = rows
     classes = sorted(set(known.labels))
     truth = np.array([classes.index(c) for c in known.labels])
     scaling = Scaling.of("standardise", known.matrix)
@@ -69,7 +67,7 @@ def test_softmax_comes_to_where_another_optimiser_comes(rows: tuple[Features, Fe
     found = SoftmaxHead(epochs=60, batch_size=32).fit([(known.matrix, known.labels)], classes).scores(asked.matrix)
     right = np.array([classes.index(c) for c in asked.labels])
     assert abs((found.argmax(axis=1) == right).mean() - (expected.argmax(axis=1) == right).mean()) < 0.05
-    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.8
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.85
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in HEADS])
