@@ -65,6 +65,7 @@ def prepared(args: argparse.Namespace, batch: int) -> tuple[FCLSWGAN, SeenRows]:
         torch.rand(len(labels), args.dim, generator=rng),
         labels,
         functional.normalize(torch.rand(150, args.semantics, generator=rng)),
+        torch.empty(0, args.semantics),
     )
     generator = FCLSWGAN(hidden=args.hidden, batch_size=batch, precision=args.precision, device="cpu")
     generator.rng, generator.semantics, generator.dim, generator.seen = rng, args.semantics, args.dim, seen.ids

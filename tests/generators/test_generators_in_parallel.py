@@ -55,7 +55,8 @@ def test_each_process_draws_rows_of_its_own(monkeypatch):
     features, labels, embeddings = few()
     generator = make("fclswgan", epochs=1, batch_size=16).fit(features, labels, embeddings)
     count = len(labels)
-    seen = SeenRows(generator.seen, torch.arange(count).float()[:, None], torch.zeros(count, dtype=torch.int64), torch.ones(1, 1))
+    numbers, none = torch.arange(count), torch.zeros(0, 1)
+    seen = SeenRows(generator.seen, numbers.float()[:, None], torch.zeros_like(numbers), torch.ones(1, 1), none)
     found = []
     for number in range(3):
         monkeypatch.setenv("WORLD_SIZE", "3")
