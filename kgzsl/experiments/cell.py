@@ -67,6 +67,7 @@ _SCHEMA: dict[str, Any] = {
             "properties": {
                 **_NAMED["properties"],
                 "grid": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "array", "minItems": 1}},
+                "classifier": _NAMED,
             },
         },
         "calibrations": {"type": "array", "items": {"anyOf": [{"type": "string"}, _NAMED]}, "uniqueItems": True},
@@ -85,6 +86,10 @@ _SCHEMA: dict[str, Any] = {
                 "dependentRequired": {"graph": ["vectors"], "vectors": ["graph"], "feasibility": ["graph"]},
             },
             "else": {"properties": {"finetune": False, "worlds": False, "feasibility": False}},
+        },
+        {
+            "if": {"properties": {"task": {"enum": ["composition-zsl", "feature-zsl"]}}},
+            "then": {"properties": {"method": {"properties": {"classifier": False}}}},
         },
         {
             "if": {"properties": {"task": {"enum": list(IMAGE_TASKS)}}},
@@ -120,6 +125,7 @@ class Cell:
     vectors, descriptions : the text encoder, and the descriptions of classes beside the nodes' texts (None: none).
     encoder, encoder_settings : what turns the graph into the semantics of a feature set; None takes its own.
     method, settings : see `kgzsl.tasks.methods.make_method` and `kgzsl.tasks.features.FeatureMethod`.
+    classifier, classifier_settings : what scores images by an encoder's predicted weights; None takes `weight_regression`.
     grid : setting → values, of which held-out seen classes choose.
     calibrations : to run beside calibrated stacking.
     seeds : one run each; a method without randomness has one.
@@ -142,6 +148,8 @@ class Cell:
     encoder_settings: Mapping[str, Any]
     method: str
     settings: Mapping[str, Any]
+    classifier: str | None
+    classifier_settings: Mapping[str, Any]
     grid: Mapping[str, Any]
     calibrations: tuple[Choice, ...]
     seeds: tuple[int, ...]
@@ -205,7 +213,7 @@ def cell_of(content: Any, where: str) -> Cell:
 def _cell(content: Mapping[str, Any]) -> Cell:
     from kgzsl.tasks.decisions import Choice
 
-    dataset, semantics = content["dataset"], content.get("semantics", {})
+    dataset, semantics, scored_by = content["dataset"], content.get("semantics", {}), content["method"].get("classifier", {})
     named: Mapping[str, Any] = {"name": dataset} if isinstance(dataset, str) else dataset
     return Cell(
         name=content["name"],
@@ -220,6 +228,8 @@ def _cell(content: Mapping[str, Any]) -> Cell:
         encoder_settings=semantics.get("settings", {}),
         method=content["method"]["name"],
         settings=content["method"].get("settings", {}),
+        classifier=scored_by.get("name"),
+        classifier_settings=scored_by.get("settings", {}),
         grid=content["method"].get("grid", {}),
         calibrations=tuple(Choice.of(entry) for entry in content.get("calibrations", ())),
         seeds=tuple(content["seeds"]),

@@ -256,6 +256,8 @@ def _label(cell: Mapping[str, Any]) -> str:
     name: str = cell["method"]["name"]
     name = f"{name} ({', '.join(kernels)} only)" if kernels else name
     more = [*settings.get("also", ()), *(["descriptions"] if cell.get("descriptions") else [])]
+    if cell["method"].get("classifier", {}).get("name") == "refined_regression":
+        more.append("refined")
     if cell.get("task") == "composition-zsl":
         return _variant(cell)
     return " + ".join([name, *more])

@@ -25,7 +25,7 @@ from kgzsl.workspace import Workspace
 if TYPE_CHECKING:
     from kgzsl.datasets import ImageSet, Split
     from kgzsl.matrices import Features
-    from kgzsl.tasks.methods import Knowledge
+    from kgzsl.tasks.methods import Knowledge, Scoring
 
 #: One run: the seed, the split's name and digest, and the metrics per protocol.
 Run = tuple[int, str, str, Mapping[str, Any]]
@@ -113,7 +113,7 @@ def check_cell(cell: Cell) -> None:
     else:
         from kgzsl.tasks.methods import check_method
 
-        check_method(cell.method, cell.settings)
+        check_method(cell.method, cell.settings, _scoring(cell))
 
 
 def make_plan(cell: Cell, workspace: Workspace, given: ImageSet | None = None, embeddings: ClassEmbeddings | None = None) -> Plan:
@@ -249,13 +249,19 @@ def _settings(cell: Cell, seed: int) -> dict[str, Any]:
     return {**cell.settings, "seed": seed} if takes_seed(cell.method) else dict(cell.settings)
 
 
+def _scoring(cell: Cell) -> Scoring | None:
+    from kgzsl.tasks.methods import Scoring
+
+    return None if cell.classifier is None else Scoring(cell.classifier, cell.classifier_settings)
+
+
 def _holdout_runs(cell: Cell, knowledge: Knowledge, features: Features, splits: tuple[Split, ...], evidence: Evidence) -> Iterator[Run]:
     from kgzsl.tasks.image import run_holdout
     from kgzsl.tasks.methods import make_method
 
     options: dict[str, Any] = {"choices": cell.calibrations, "graph": knowledge.graph, "evidence": evidence}
     for seed in cell.seeds:
-        method = make_method(knowledge, cell.method, _settings(cell, seed))
+        method = make_method(knowledge, cell.method, _settings(cell, seed), _scoring(cell))
         for split in splits:
             yield seed, split.name, split.digest, run_holdout(method, features, split, truth=knowledge.weights, seed=seed, **options)
 
@@ -269,7 +275,7 @@ def _hop_runs(cell: Cell, knowledge: Knowledge, features: Features, evidence: Ev
     hops = {name: sets[name] for name in ("2-hops", "3-hops", "All")}
     identity = digest({name: list(ids) for name, ids in hops.items()})
     for seed in cell.seeds:
-        method = make_method(knowledge, cell.method, _settings(cell, seed))
+        method = make_method(knowledge, cell.method, _settings(cell, seed), _scoring(cell))
         yield seed, "hop sets", identity, run_hop_sets(method, features, sets["train"], hops, evidence)
 
 
@@ -278,7 +284,7 @@ def _retrieval_runs(cell: Cell, knowledge: Knowledge, splits: tuple[Split, ...])
     from kgzsl.tasks.retrieval import run_retrieval
 
     for seed in cell.seeds:
-        method = make_method(knowledge, cell.method, _settings(cell, seed))
+        method = make_method(knowledge, cell.method, _settings(cell, seed), _scoring(cell))
         for split in splits:
             yield seed, split.name, split.digest, run_retrieval(method, knowledge.weights, split)
 
