@@ -14,7 +14,9 @@ from kgzsl.classifiers import CLASSIFIERS, RefinedRegression, WeightRegression, 
 from kgzsl.classifiers.refined_regression import refine
 from kgzsl.encoders import GraphGP
 from kgzsl.errors import ArtifactError, InvalidInputError
-from kgzsl.experiments.cell import load_cell
+from kgzsl.experiments.cell import CELLS, load_cell
+from kgzsl.experiments.leaderboard import rows_of
+from kgzsl.experiments.results import read_result
 from kgzsl.front import fit
 from kgzsl.matrices import ClassEmbeddings
 from kgzsl.tasks.methods import Scoring, check_method, make_method
@@ -137,5 +139,7 @@ def test_only_an_encoder_takes_a_classifier_and_only_a_regression(world):
 def test_a_cell_names_its_classifier(world, halves):
     cell = load_cell("kgzsl2026_graph-gp-refined_imagenet-folds")
     assert cell.classifier == "refined_regression" and load_cell("kgzsl2026_graph-gp_imagenet-folds").classifier is None
+    shipped = [read_result(CELLS.parent / "results" / f"{name}.json") for name in (cell.name, "kgzsl2026_graph-gp_imagenet-folds")]
+    assert {row.method for row in rows_of(shipped, "image-holdout")} == {"graph_gp", "graph_gp + refined"}
     method = make_method(world, "nearest_text", None, Scoring(cell.classifier, cell.classifier_settings))
     assert isinstance(method(halves[0], halves[0] + halves[1]), RefinedRegression)
