@@ -85,6 +85,7 @@ _SCHEMA: dict[str, Any] = {
             "properties": {
                 **_NAMED["properties"],
                 "grid": _GRID,
+                "classifier": _NAMED,
             },
         },
         "generator": _GENERATOR,
@@ -105,6 +106,10 @@ _SCHEMA: dict[str, Any] = {
                 "dependentRequired": {"graph": ["vectors"], "vectors": ["graph"], "feasibility": ["graph"]},
             },
             "else": {"properties": {"finetune": False, "worlds": False, "feasibility": False}},
+        },
+        {
+            "if": {"properties": {"task": {"enum": ["composition-zsl", "feature-zsl"]}}},
+            "then": {"properties": {"method": {"properties": {"classifier": False}}}},
         },
         {
             "if": {"properties": {"task": {"enum": list(IMAGE_TASKS)}}},
@@ -144,6 +149,7 @@ class Cell:
     method, settings : see `kgzsl.tasks.methods.make_method`, `kgzsl.tasks.features.FeatureMethod` and
         `kgzsl.tasks.generation.GenerationTask`; of a generator on images, `kgzsl.tasks.drawn`.
     generator : the YAML's entry where a generator of features is the method (`kgzsl.tasks.generation.Use.of` reads what is done with it).
+    classifier, classifier_settings : what scores images by an encoder's predicted weights; None takes `weight_regression`.
     grid : setting → values, of which held-out seen classes choose.
     calibrations : to run beside calibrated stacking.
     seeds : one run each; a method without randomness has one.
@@ -169,6 +175,8 @@ class Cell:
     method: str
     settings: Mapping[str, Any]
     generator: Mapping[str, Any] | None
+    classifier: str | None
+    classifier_settings: Mapping[str, Any]
     grid: Mapping[str, Any]
     calibrations: tuple[Choice, ...]
     seeds: tuple[int, ...]
@@ -249,6 +257,7 @@ def _cell(content: Mapping[str, Any]) -> Cell:
     from kgzsl.tasks.decisions import Choice
 
     dataset, semantics, method = content["dataset"], content.get("semantics", {}), method_of(content)
+    scored_by = method.get("classifier", {})
     named: Mapping[str, Any] = {"name": dataset} if isinstance(dataset, str) else dataset
     return Cell(
         name=content["name"],
@@ -267,6 +276,8 @@ def _cell(content: Mapping[str, Any]) -> Cell:
         settings=method.get("settings", {}),
         generator=content.get("generator"),
         grid=method.get("grid", {}),
+        classifier=scored_by.get("name"),
+        classifier_settings=scored_by.get("settings", {}),
         calibrations=tuple(Choice.of(entry) for entry in content.get("calibrations", ())),
         seeds=tuple(content["seeds"]),
         folds=tuple(content["folds"]) if "folds" in content else None,

@@ -267,6 +267,8 @@ def _label(cell: Mapping[str, Any]) -> str:
     more = [*settings.get("also", ()), *(["descriptions"] if cell.get("descriptions") else [])]
     if cell.get("task") in IMAGE_TASKS and cell["graph"] != USUAL_GRAPH:
         name = f"{name} on {cell['graph']}"
+    if cell["method"].get("classifier", {}).get("name") == "refined_regression":
+        more.append("refined")
     if cell.get("task") == "composition-zsl":
         return _variant(cell)
     return " + ".join([name, *more])

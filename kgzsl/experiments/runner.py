@@ -25,7 +25,7 @@ from kgzsl.workspace import Workspace
 if TYPE_CHECKING:
     from kgzsl.datasets import ImageSet, Split
     from kgzsl.matrices import Features
-    from kgzsl.tasks.methods import Knowledge, Method
+    from kgzsl.tasks.methods import Knowledge, Method, Scoring
 
 #: One run: the seed, the split's name and digest, and the metrics per protocol.
 Run = tuple[int, str, str, Mapping[str, Any]]
@@ -121,7 +121,7 @@ def check_cell(cell: Cell) -> None:
     else:
         from kgzsl.tasks.methods import check_method
 
-        check_method(cell.method, cell.settings)
+        check_method(cell.method, cell.settings, _scoring(cell))
 
 
 def make_plan(cell: Cell, workspace: Workspace, given: ImageSet | None = None, embeddings: ClassEmbeddings | None = None) -> Plan:
@@ -263,7 +263,14 @@ def _image_method(cell: Cell, knowledge: Knowledge, seed: int) -> Method:
         from kgzsl.tasks.drawn import drawn_method
 
         return drawn_method(knowledge, cell.generator, cell.content.get("semantics"), seed)
-    return make_method(knowledge, cell.method, {**cell.settings, "seed": seed} if takes_seed(cell.method) else dict(cell.settings))
+    settings = {**cell.settings, "seed": seed} if takes_seed(cell.method) else dict(cell.settings)
+    return make_method(knowledge, cell.method, settings, _scoring(cell))
+
+
+def _scoring(cell: Cell) -> Scoring | None:
+    from kgzsl.tasks.methods import Scoring
+
+    return None if cell.classifier is None else Scoring(cell.classifier, cell.classifier_settings)
 
 
 def _holdout_runs(cell: Cell, knowledge: Knowledge, features: Features, splits: tuple[Split, ...], evidence: Evidence) -> Iterator[Run]:
