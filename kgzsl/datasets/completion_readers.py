@@ -22,7 +22,7 @@ _SECOND = "_ind"
 #: What a relation of WordNet says, written here after WordNet's own documentation: WN18RR ships no texts of relations.
 WN18RR_TEXTS: Mapping[str, str] = {
     "_also_see": "also see: the tail is another sense worth looking at",
-    "_derivationally_related_form": "derivationally related form: head and tail have words made from one another, such as a verb and its noun",
+    "_derivationally_related_form": "derivationally related form: their words are made from one another, such as a verb and its noun",
     "_has_part": "has part: the tail is a part of the head, a holonym",
     "_hypernym": "hypernym: the tail is a more general kind of thing than the head, which is a kind of it",
     "_instance_hypernym": "instance hypernym: the head is a named individual, the tail the class that it is an instance of",

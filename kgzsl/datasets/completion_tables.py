@@ -56,7 +56,7 @@ class NamedTriples:
                 received=f"{source}: {len(wrong):,} are not, the first one, number {wrong[0] + 1:,}: {str(rows[wrong[0]])[:120]}",
             )
         columns = zip(*rows, strict=True) if rows else ((), (), ())
-        return cls(tuple(pa.array(c, pa.string()).dictionary_encode() for c in columns))  # type: ignore[arg-type]
+        return cls(tuple(pa.array(c, pa.string()).dictionary_encode() for c in columns))
 
     def with_entities(self, names: Mapping[str, str]) -> NamedTriples:
         """Return the triples with some entities named anew."""

@@ -17,7 +17,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,7 +27,7 @@ from kgzsl.datasets.completion_set import HEAD, RELATION, TAIL, CandidateLists, 
 from kgzsl.datasets.completion_tables import NamedTriples, check_texts, join_parts, positions_in, read_json
 from kgzsl.datasets.folders import BenchmarkFolder
 from kgzsl.datasets.readers import one_of
-from kgzsl.errors import InvalidInputError, MissingDataError, SourceError, first_five
+from kgzsl.errors import InvalidInputError, SourceError, first_five
 
 #: Setting `training` → file.
 TRAINING = {"published": "train_tasks.json", "recon": "train_tasks_recon.json", "partial": "train_tasks_partial.json"}
