@@ -237,7 +237,7 @@ class AxiomAnswers:
             return [Explanation((self._named(start, rule.path[0], end),), rule.via)] if self._matrix(rule.path[0])[start, end] else []
         found: list[Explanation] = []
         for path in self._walks(rule.path, start, end, most):
-            steps = [self._step(name, one, two) for name, one, two in zip(rule.path, path, path[1:], strict=True)]
+            steps = [self._step(name, one, two) for name, one, two in zip(rule.path, path[:-1], path[1:], strict=True)]
             used = tuple(axiom for _, axioms in steps for axiom in axioms)
             found.append(Explanation(tuple(fact for fact, _ in steps), (*used, *rule.via)))
         return found

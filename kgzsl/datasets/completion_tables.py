@@ -8,6 +8,7 @@ import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,14 @@ class NamedTriples:
         ------
         SourceError : a row that is no list of three names; the first one is shown.
         """
-        wrong = [i for i, row in enumerate(rows) if not _is_row(row)]
-        if wrong:
+        flat = _flat(rows)
+        if flat is None:
+            i = next(i for i, row in enumerate(rows) if _flat([row]) is None)
             raise SourceError(
                 "a triple is a head, a relation and a tail, none of them empty",
-                received=f"{source}: {len(wrong):,} are not, the first one, number {wrong[0] + 1:,}: {str(rows[wrong[0]])[:120]}",
+                received=f"{source}: number {i + 1:,} of {len(rows):,} is not: {str(rows[i])[:120]}",
             )
-        columns = zip(*rows, strict=True) if rows else ((), (), ())
-        return cls(tuple(pa.array(c, pa.string()).dictionary_encode() for c in columns))
+        return cls(tuple(pa.array(flat[k::3], pa.string()).dictionary_encode() for k in range(3)))
 
     def with_entities(self, names: Mapping[str, str]) -> NamedTriples:
         """Return the triples with some entities named anew."""
@@ -67,8 +68,12 @@ class NamedTriples:
         return NamedTriples((renamed(self.columns[0]), self.columns[1], renamed(self.columns[2])))
 
 
-def _is_row(row: object) -> bool:
-    return isinstance(row, list | tuple) and len(row) == 3 and all(isinstance(name, str) and name.strip() for name in row)
+def _flat(rows: Sequence[object]) -> list[str] | None:
+    """Return the names of all rows one after the other; None where a row is no list of three names that are not empty."""
+    if not set(map(type, rows)) <= {list, tuple} or not set(map(len, rows)) <= {3}:  # type: ignore[arg-type]
+        return None
+    flat: list[str] = list(chain.from_iterable(rows))  # type: ignore[arg-type]
+    return flat if set(map(type, flat)) <= {str} and all(map(str.strip, flat)) else None
 
 
 def stripped(names: pa.StringArray, what: str) -> pa.StringArray:

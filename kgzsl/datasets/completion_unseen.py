@@ -14,12 +14,13 @@ them never stand beside the published ones unmarked.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from kgzsl.datasets.completion_readers import CompletionSetReader
 from kgzsl.datasets.completion_schema import RelationSchema, read_schema
@@ -32,7 +33,8 @@ from kgzsl.errors import InvalidInputError, SourceError, first_five
 #: Setting `training` → file.
 TRAINING = {"published": "train_tasks.json", "recon": "train_tasks_recon.json", "partial": "train_tasks_partial.json"}
 PUBLISHED, PER_RELATION = "test_candidates.json", ("rel2candidates_all.json", "rel2candidates.json")
-_UNDERSCORED = re.compile(r"concept_([a-z0-9]+)_(.+)")
+#: How NELL-995 writes an entity, and how NELL-ZS does.
+_UNDERSCORED = r"^concept_([a-z0-9]+)_(.+)$", r"concept:\1:\2"
 
 
 class _Unseen(CompletionSetReader):
@@ -178,17 +180,21 @@ class NellZs(_Unseen):
 
     def _spelled(self, parts: dict[str, NamedTriples]) -> dict[str, NamedTriples]:
         """Return the parts with `concept_TYPE_NAME`, as NELL-995 writes it, spelled `concept:TYPE:NAME`."""
-        ends = {part: {n for k in (0, 2) for n in found.columns[k].dictionary.to_pylist()} for part, found in parts.items()}
-        every = sorted(set().union(*ends.values()))
+        ends = {part: [found.columns[k].dictionary for k in (0, 2)] for part, found in parts.items()}
+        every = pc.unique(pa.concat_arrays([names for both in ends.values() for names in both]))
         colons: dict[str, str] = {}
-        for name in every:
-            if name.startswith("concept:") and colons.setdefault(name.replace(":", "_"), name) != name:
+        for name in every.filter(pc.starts_with(every, "concept:")).to_pylist():
+            if colons.setdefault(name.replace(":", "_"), name) != name:
                 raise SourceError(
                     "names that differ stay different when NELL-995 writes them",
                     received=f"{colons[name.replace(':', '_')]!r} and {name!r}",
                 )
-        names = {n: colons.get(n) or _UNDERSCORED.sub(r"concept:\1:\2", n) for n in every if n.startswith("concept_")}
-        return {part: found.with_entities(names) if ends[part] & names.keys() else found for part, found in parts.items()}
+        lower = every.filter(pc.starts_with(every, "concept_"))
+        if not len(lower):
+            return parts
+        spelled = pc.replace_substring_regex(lower, *_UNDERSCORED).to_pylist()
+        names = {name: colons.get(name, other) for name, other in zip(lower.to_pylist(), spelled, strict=True)}
+        return {part: found.with_entities(names) for part, found in parts.items()}
 
     def _of_types(self, facts: Triples, rows: np.ndarray, schema: RelationSchema) -> CandidateLists:
         types = [name.split(":")[1] if name.count(":") >= 2 else "" for name in facts.entities]
@@ -234,15 +240,18 @@ def _listed(found: Any) -> Any:
 def _triples(tasks: Mapping[str, Any], what: str) -> NamedTriples:
     """Return the triples of all relations of a tasks file; each is of the relation that it is listed under."""
     rows: list[Sequence[str]] = []
+    relations: list[str] = []
     for relation, found in tasks.items():
         listed = _listed(found)
         if not isinstance(listed, list) or not listed:
             raise SourceError(f"{what}: a relation has a list of triples that is not empty", received=relation)
         rows.extend(listed)
+        relations += [relation] * len(listed)
     triples = NamedTriples.of(rows, what)
-    other = set(triples.columns[1].dictionary.to_pylist()) - set(tasks)
-    if other:
-        raise SourceError(f"{what}: a triple is listed under its own relation", received=first_five(sorted(other)))
+    other = pc.not_equal(triples.columns[1].dictionary_decode(), pa.array(relations, pa.string()))
+    if pc.any(other).as_py():
+        i = int(np.flatnonzero(np.asarray(other))[0])
+        raise SourceError(f"{what}: a triple is listed under its own relation", received=f"under {relations[i]}: {rows[i]}")
     return triples
 
 

@@ -264,7 +264,7 @@ def _on(places: np.ndarray, scores: torch.Tensor) -> torch.Tensor:
 
 
 def _checked(scores: np.ndarray | torch.Tensor, queries: int, width: int) -> torch.Tensor:
-    found = torch.as_tensor(scores).detach()
+    found = scores.detach() if isinstance(scores, torch.Tensor) else torch.from_numpy(np.require(scores, requirements="W"))
     if tuple(found.shape) != (queries, width):
         raise InvalidInputError(
             "scores are [queries, entities]", received=f"{list(found.shape)} for {queries} queries and {width} entities"

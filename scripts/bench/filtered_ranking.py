@@ -84,7 +84,9 @@ def main() -> None:
     their_seconds, their_ranks = clocked(lambda: theirs(model, test, every, args.batch))
     scoring, _ = clocked(lambda: [model(Queries("tail", block[:, 0], block[:, 1]), None) for block in np.array_split(test, 80)])
     same = all(
-        np.array_equal(ranks.of_side(side).ranks(rule), their_ranks[f"{side} {rule}"]) for side in SIDES for rule in ("optimistic", "pessimistic")
+        np.array_equal(ranks.of_side(side).ranks(rule), their_ranks[f"{side} {rule}"])
+        for side in SIDES
+        for rule in ("optimistic", "pessimistic")
     )
     record = {
         "questions": len(ranks),
