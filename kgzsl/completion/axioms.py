@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.sparse import csr_matrix
 
 from kgzsl.datasets.completion_schema import RelationSchema
 from kgzsl.datasets.completion_set import HEAD, RELATION, TAIL, Triples
 from kgzsl.errors import InvalidInputError
-from kgzsl.metrics.filtered_ranking import Queries
+from kgzsl.metrics.filtered_ranking import Queries, Score
 
 #: A relation, and whether it reads from tail to head.
 Literal = tuple[str, bool]
@@ -264,6 +265,23 @@ class AxiomAnswers:
 
     def _named(self, head: int, name: str, tail: int) -> tuple[str, str, str]:
         return self.facts.entities[head], self.facts.relations[self._place[name]], self.facts.entities[tail]
+
+
+def combined(learned: Score, axioms: AxiomAnswers, weight: float) -> Score:
+    """Return learned scores with `weight · ln(1 + derivations)` added; the weight is to be chosen on validation triples.
+
+    Raises
+    ------
+    InvalidInputError : a weight that is negative or not finite.
+    """
+    if not 0 <= weight < float("inf"):
+        raise InvalidInputError("the weight of axioms is finite, 0 or more", received=repr(weight))
+
+    def both(queries: Queries, columns: np.ndarray | None) -> torch.Tensor:
+        scores = torch.as_tensor(learned(queries, columns))
+        return scores + weight * torch.from_numpy(axioms.score(queries, columns)).to(scores)
+
+    return both
 
 
 def _implications(schema: RelationSchema) -> dict[str, list[tuple[Literal, Axiom]]]:

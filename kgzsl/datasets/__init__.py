@@ -4,7 +4,7 @@ from kgzsl.datasets.awa import Awa1
 from kgzsl.datasets.base import ImageSet, Split
 from kgzsl.datasets.caltech import caltech101_hop_sets, caltech101_unseen
 from kgzsl.datasets.class_links import ClassLinks, class_links, links_of
-from kgzsl.datasets.completion import COMPLETION_SETS, list_completion_sets, read_completion_set
+from kgzsl.datasets.completion import COMPLETION_SETS, list_completion_sets, read_completion_set, read_relation_schema
 from kgzsl.datasets.completion_set import CandidateLists, CompletionSet, Triples, UnseenEntities, UnseenRelations
 from kgzsl.datasets.composition_set import CompositionSet, CompositionSpace
 from kgzsl.datasets.compositions import COMPOSITION_SETS, list_composition_sets, read_composition_set
@@ -67,6 +67,7 @@ __all__ = [
     "read_completion_set",
     "read_composition_set",
     "read_feature_set",
+    "read_relation_schema",
     "read_snips",
     "read_splits",
     "samples",

@@ -8,8 +8,10 @@ from typing import Any
 
 from kgzsl.datasets.completion_holdout import Fb15k237Relations, Wn18rrRelations
 from kgzsl.datasets.completion_readers import CompletionSetReader, Fb15k237, GrailFb237, GrailWn18rr, OwnCompletion, Umls, Wn18rr
+from kgzsl.datasets.completion_schema import RelationSchema
 from kgzsl.datasets.completion_set import CompletionSet
 from kgzsl.datasets.completion_unseen import NellZs, WikiZs
+from kgzsl.errors import InvalidInputError
 from kgzsl.registry import Entry, Resolver
 
 #: Third parties add theirs through the entry-point group `kgzsl.completion-sets`.
@@ -44,3 +46,17 @@ def read_completion_set(name_or_folder: str | os.PathLike[str], **settings: Any)
     if name not in known and Path(name_or_folder).exists():
         return COMPLETION_SETS.make("folder", {"path": name_or_folder, **settings}).read()
     return COMPLETION_SETS.make(name, settings).read()
+
+
+def read_relation_schema(name: str, path: str | os.PathLike[str] | None = None) -> RelationSchema:
+    """Return the texts and axioms of the relations of `nell-zs` or `wiki-zs`.
+
+    Raises
+    ------
+    InvalidInputError : a set whose relations have no ontology.
+    MissingDataError, SourceError : its file is not there, or malformed.
+    """
+    schemas = {reader.name: reader for reader in (NellZs, WikiZs)}
+    if name not in schemas:
+        raise InvalidInputError(f"an ontology of relations is that of {' or '.join(schemas)}", received=repr(name))
+    return schemas[name](path).relation_schema()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -248,8 +248,3 @@ class Wn18rrRelations(_HeldOut):
     )
     name: ClassVar[str] = "wn18rr-relations"
     COUNTS: ClassVar[Mapping[str, int]] = {"relations": 11}
-
-
-def sizes(found: CompletionSet) -> Sequence[int]:
-    """Return the number of triples of each part."""
-    return [len(found.rows(part)) for part in found.PARTS]

@@ -80,7 +80,7 @@ class _Unseen(CompletionSetReader):
     def read(self) -> CompletionSet:
         """Return the set; see `CompletionSetReader.read`."""
         training, tasks = self._tasks()
-        schema = read_schema(self.folder.file(self.SCHEMA_FILE))
+        schema = self.relation_schema()
         bare = [r for r in tasks["train"] if self.without_text == "drop" and not schema.texts.get(self._local(r))]
         left_out = {relation: _listed(tasks["train"].pop(relation)) for relation in bare}
         parts = self._spelled({part: _triples(found, f"{self.name} {part}") for part, found in tasks.items()})
@@ -99,6 +99,10 @@ class _Unseen(CompletionSetReader):
         )
         self._check_counts(found, training if not left_out else "less")
         return replace(found, coverage=self._coverage(found), candidates=self._candidates(found, schema))
+
+    def relation_schema(self) -> RelationSchema:
+        """Return the ontology of the relations; see `kgzsl.datasets.completion_schema.read_schema`."""
+        return read_schema(self.folder.file(self.SCHEMA_FILE))
 
     def _tasks(self) -> tuple[str, dict[str, dict[str, Any]]]:
         names = list(TRAINING) if self.training is None else [self.training]

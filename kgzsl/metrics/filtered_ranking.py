@@ -24,8 +24,9 @@ SIDES = ("head", "tail")
 TIES = ("optimistic", "realistic", "pessimistic")
 KS = (1, 5, 10)
 _HEAD, _RELATION, _TAIL = 0, 1, 2
-#: Bytes per score that a block needs beside the caller's own scores: a copy, and what is compared.
-_BYTES_PER_SCORE = 10
+#: Bytes per score that a block needs: the caller's, two copies, and what is taken out and compared.
+_BYTES_PER_SCORE = 16
+_LOWEST = float("-inf")
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ class KnownAnswers:
 
     def __init__(self, triples: np.ndarray, relations: int) -> None:
         self.relations = relations
+        #: The largest number of an entity, −1 where nothing is known.
+        self.largest = int(triples[:, [_HEAD, _TAIL]].max(initial=-1))
         self._sorted = {side: self._index(triples, side) for side in SIDES}
 
     def _index(self, triples: np.ndarray, side: str) -> tuple[np.ndarray, np.ndarray]:
@@ -165,13 +168,16 @@ def filtered_ranks(
 
     Raises
     ------
-    InvalidInputError : no triples, an unknown side, or scores of another shape or not finite.
+    InvalidInputError : no triples, an unknown side, an entity that is none, or scores of another shape or not finite.
     """
     if not len(triples):
         raise InvalidInputError("ranks need at least one triple", received="none")
     for side in sides:
         if side not in SIDES:
             raise InvalidInputError(f"a side is one of {', '.join(SIDES)}", received=repr(side))
+    largest = max(int(triples[:, [_HEAD, _TAIL]].max()), known.largest)
+    if largest >= entities:
+        raise InvalidInputError(f"triples speak of {entities:,} entities, numbered from 0", received=f"number {largest:,}")
     found = []
     for side in sides:
         lists = (candidates or {}).get(side)
@@ -213,33 +219,25 @@ def _rank_block(
     listed = list_entries(lists, rows) if lists is not None else None
     columns = None if listed is None else np.unique(np.concatenate([listed[1], block[:, answer]]))
     width = entities if columns is None else len(columns)
-    scores = _checked(score(Queries(side, keys // known.relations, keys % known.relations), columns), len(keys), width)
+    queries = Queries(side, keys // known.relations, keys % known.relations)
+    scores = _checked(score(queries, columns), len(keys), width)
     every = np.arange(len(rows))
     own_place = block[:, answer] if columns is None else np.searchsorted(columns, block[:, answer])
-    copied = scores[_on(query, scores)]
-    own = copied[_on(every, scores), _on(own_place, scores)][:, None].clone()
-    options = np.full(len(rows), width, dtype=np.int64)
-    missed = np.zeros(len(rows), dtype=bool)
-    lowest = float("-inf")
-    allowed = None
-    if listed is not None and columns is not None:
+    own = scores[_on(query, scores), _on(own_place, scores)][:, None]
+    taken = _taken(known, queries, columns, width)
+    left = scores.masked_fill(torch.from_numpy(taken).to(scores.device), _LOWEST)[_on(query, scores)]
+    if listed is None or columns is None:
+        missed = np.zeros(len(rows), dtype=bool)
+        options = width - taken.sum(axis=1)[query] + taken[query, own_place]
+    else:
         allowed = np.zeros((len(rows), width), dtype=bool)
         allowed[listed[0], np.searchsorted(columns, listed[1])] = True
         missed = ~allowed[every, own_place]
-        options = allowed.sum(axis=1) + missed
-        copied.masked_fill_(torch.from_numpy(~allowed).to(scores.device), lowest)
-    row, place = known.of(Queries(side, block[:, given], block[:, _RELATION]))
-    if columns is not None:
-        inside = np.searchsorted(columns, place).clip(max=width - 1)
-        kept = columns[inside] == place
-        row, place = row[kept], inside[kept]
-    copied[_on(row, scores), _on(place, scores)] = lowest
-    copied[_on(every, scores), _on(own_place, scores)] = lowest
-    counted = place != own_place[row]
-    if allowed is not None:
-        counted &= allowed[row, place]
-    options -= np.bincount(row[counted], minlength=len(rows))
-    greater, equal = ((compared.sum(dim=1)).cpu().numpy() for compared in (copied > own, copied == own))
+        allowed[every, own_place] = False
+        options = (allowed & ~taken[query]).sum(axis=1) + 1
+        left.masked_fill_(torch.from_numpy(~allowed).to(scores.device), _LOWEST)
+    left[_on(every, scores), _on(own_place, scores)] = _LOWEST
+    greater, equal = (compared.sum(dim=1).cpu().numpy() for compared in (left > own, left == own))
     return Ranks(
         side=np.full(len(rows), SIDES.index(side), dtype=np.int8),
         row=rows,
@@ -249,6 +247,18 @@ def _rank_block(
         options=options,
         missed=missed,
     )
+
+
+def _taken(known: KnownAnswers, queries: Queries, columns: np.ndarray | None, width: int) -> np.ndarray:
+    """Return which candidates are known answers, bool `[queries, width]`."""
+    query, entity = known.of(queries)
+    if columns is not None:
+        place = np.searchsorted(columns, entity).clip(max=width - 1)
+        inside = columns[place] == entity
+        query, entity = query[inside], place[inside]
+    taken = np.zeros((len(queries), width), dtype=bool)
+    taken[query, entity] = True
+    return taken
 
 
 def list_entries(lists: CandidateLists, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgzsl.completion import AxiomAnswers, TrainingFacts
-from kgzsl.data.benchmarks import benchmark_path
-from kgzsl.datasets import Triples, read_completion_set
+from kgzsl.completion import AxiomAnswers, TrainingFacts, combined
+from kgzsl.datasets import Triples, read_completion_set, read_relation_schema
 from kgzsl.datasets.completion_schema import RelationSchema, read_schema
 from kgzsl.errors import InvalidInputError, SourceError
 from kgzsl.metrics.filtered_ranking import Queries
@@ -73,6 +72,18 @@ def test_scores_are_the_derivations_of_both_sides() -> None:
     assert np.allclose(heads, np.log1p([[1, 1]]))
 
 
+def test_learned_scores_and_axioms_add_up() -> None:
+    answers, queries = AxiomAnswers(FACTS, FAMILY), Queries("tail", np.array([0]), np.array([3]))
+    learned = np.array([[4.0, 3, 2, 1]], dtype=np.float32)
+    columns = np.array([1, 3])
+    found = combined(lambda q, c: learned if c is None else learned[:, c], answers, 10.0)
+    assert np.allclose(found(queries, None), learned + 10 * np.log([[1, 2, 1, 1]]))
+    assert np.allclose(found(queries, columns), learned[:, columns] + 10 * np.log([[2, 1]]))
+    for weight in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(InvalidInputError, match="the weight of axioms"):
+            combined(answers.score, answers, weight)
+
+
 NAMES = tuple("abcd")
 ANY = st.sampled_from(NAMES)
 
@@ -129,7 +140,9 @@ def test_a_chain_whose_list_breaks_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.data
 def test_schemas_as_published() -> None:
-    nell, wiki = (read_schema(benchmark_path(f"kgc/{name}")) for name in ("nell-zs/Schema-NELL.csv", "wiki-zs/Schema-Wiki.csv"))
+    nell, wiki = (read_relation_schema(name) for name in ("nell-zs", "wiki-zs"))
+    with pytest.raises(InvalidInputError, match="nell-zs or wiki-zs"):
+        read_relation_schema("umls")
     assert (len(nell.chains), len(nell.sub_properties), len(nell.inverses)) == (20, 935, 0)
     assert (len(wiki.chains), len(wiki.sub_properties), len(wiki.inverses)) == (7, 208, 39)
     assert len(nell.symmetric) + len(wiki.symmetric) == 45
@@ -141,7 +154,7 @@ def test_schemas_as_published() -> None:
 @pytest.mark.data
 def test_nell_answers_hold_in_its_test_part() -> None:
     data = read_completion_set("nell-zs", training="recon", without_text="keep", candidates="all")
-    answers = AxiomAnswers(TrainingFacts.of(data).facts, read_schema(benchmark_path("kgc/nell-zs/Schema-NELL.csv")))
+    answers = AxiomAnswers(TrainingFacts.of(data).facts, read_relation_schema("nell-zs"))
     relation = "concept:animalsuchasinvertebrate"
     rows = data.triples("test")
     rows = rows[rows[:, 1] == data.facts.relations.index(relation)]

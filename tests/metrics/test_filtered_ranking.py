@@ -178,6 +178,8 @@ def test_what_cannot_be_ranked_is_refused() -> None:
             filtered_ranks(Table(broken), triples, known, 2)
     with pytest.raises(InvalidInputError, match=r"scores are \[queries, entities\]"):
         filtered_ranks(Table(zeros), triples, known, 3)
+    with pytest.raises(InvalidInputError, match=r"of 1 entities, numbered from 0\s+received: number 1"):
+        filtered_ranks(Table(zeros), triples, known, 1)
     with pytest.raises(InvalidInputError, match="at least one triple"):
         filtered_ranks(Table(zeros), triples[:0], known, 2)
     with pytest.raises(InvalidInputError, match="a side is one of"):
