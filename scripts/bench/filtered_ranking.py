@@ -2,8 +2,9 @@
 
     KGZSL_DATA=… python scripts/bench/filtered_ranking.py --threads 1
 
-The scores are products of random embeddings, rounded so that there are ties, made anew for each block on both sides. PyKEEN's part is what its evaluation loop does with the scores of a batch: it makes the filter
-of each batch, takes the filtered scores out and processes the rest (`RankBasedEvaluator`). Ranks must be the same.
+The scores are products of random embeddings, rounded so that there are ties, made anew for each block on both sides. PyKEEN's part
+is what its evaluation loop does with the scores of a batch: it makes the filter of the batch, takes the filtered scores out and
+processes the rest (`RankBasedEvaluator`). Ranks must be the same.
 
 `--wiki` ranks 2,000 made-up triples among as many entities as Wiki-ZS has, 605,812, and says how much memory that took.
 """
