@@ -23,6 +23,7 @@ NOUNS = {
     "backbones": ("kgzsl.features", "BACKBONES"),
     "text-encoders": ("kgzsl.vectors", "TEXT_ENCODERS"),
     "feature-sets": ("kgzsl.datasets", "FEATURE_SETS"),
+    "completion-sets": ("kgzsl.datasets", "COMPLETION_SETS"),
     "composition-sets": ("kgzsl.datasets", "COMPOSITION_SETS"),
 }
 

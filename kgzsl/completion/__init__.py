@@ -1,0 +1,6 @@
+"""Knowledge-graph completion: what a model is, and answers that axioms derive."""
+
+from kgzsl.completion.axioms import Axiom, AxiomAnswers, Explanation, combined
+from kgzsl.completion.base import CompletionModel, TrainingFacts
+
+__all__ = ["Axiom", "AxiomAnswers", "CompletionModel", "Explanation", "TrainingFacts", "combined"]
