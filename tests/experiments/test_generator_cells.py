@@ -13,6 +13,7 @@ from kgzsl.errors import InvalidInputError, KgzslError, MissingDataError, Unknow
 from kgzsl.experiments.cell import Cell, cell_of, load_cell, shipped_cells
 from kgzsl.experiments.runner import check_cell, make_plan
 from kgzsl.generators import GENERATORS
+from kgzsl.generators.gdan import GDAN
 from kgzsl.tasks.generation import BOUNDS, Use
 from kgzsl.workspace import Workspace
 
@@ -84,6 +85,14 @@ def test_every_cell_names_its_generator_and_takes_its_settings(cell: Cell) -> No
     assert cell.method in (*METHODS, *BOUNDS) and len(cell.seeds) >= 3
     assert cell.generator is not None and Use.of(cell.generator).per_class >= 1
     assert re.fullmatch(r"([a-z]+\d{4})_[a-z0-9-]+_[a-z0-9-]+", cell.name)
+
+
+@pytest.mark.parametrize("cell", [c for c in CELLS if c.method in ("gdan", "cadavae")], ids=lambda cell: cell.name)
+def test_schedules_by_epoch_end_before_the_training_does(cell: Cell) -> None:
+    """A pre-training that never ends would be another method."""
+    generator = GENERATORS.make(cell.method, cell.settings)
+    ends = [generator.pretraining] if isinstance(generator, GDAN) else [w.end for w in (generator.beta, generator.gamma, generator.delta)]  # type: ignore[attr-defined]
+    assert max(ends) < generator.schedule.epochs
 
 
 @pytest.mark.parametrize("dataset", ["cub", "awa1"])
