@@ -30,7 +30,7 @@ def content(**changes: Any) -> dict[str, Any]:
         "source": "a test of the schema",
         "task": "feature-zsl",
         "dataset": "cub",
-        "generator": {"name": "fclswgan", "settings": {"epochs": 3}, "head": "nearest", "per_class": 10},
+        "generator": {"name": "fclswgan", "settings": {"epochs": 3}, "head": "nearest", "per_class": 10, "seen_rows": 7},
         "seeds": [0],
     }
     return {key: value for key, value in (made | changes).items() if value is not None}
@@ -39,7 +39,7 @@ def content(**changes: Any) -> dict[str, Any]:
 def test_a_generator_is_a_cells_method() -> None:
     cell = cell_of(content(), "here")
     assert (cell.method, cell.settings) == ("fclswgan", {"epochs": 3}) and cell.generator is not None
-    assert Use.of(cell.generator) == Use("nearest", per_class=10)
+    assert Use.of(cell.generator) == Use("nearest", per_class=10, seen_rows=7)
     check_cell(cell)
 
 
@@ -52,6 +52,7 @@ def test_a_generator_is_a_cells_method() -> None:
         ({"generator": {"name": "fclswgan", "heads": "softmax"}}, "heads"),
         ({"generator": {"name": "fclswgan", "per_class": 0}}, "per_class"),
         ({"generator": {"name": "fclswgan", "per_class": 2.5}}, "per_class"),
+        ({"generator": {"name": "fclswgan", "seen_rows": -1}}, "seen_rows"),
         ({"generator": {"name": "fclswgan", "patience": -1}}, "patience"),
         ({"generator": {"name": "fclswgan", "head": {"settings": {}}}}, "head"),
         ({"task": "composition-zsl"}, "generator"),
