@@ -55,11 +55,13 @@ class CEGZSL(FCLSWGAN):
         super().__init__(class_weight=class_weight, **settings)
         if min(embedding, projection, comparator_hidden) < 1 or min(instance_weight, class_contrast_weight) < 0:
             raise InvalidInputError(
-                "embedding, projection and comparator_hidden are at least 1, weights not negative",
+                "embedding, projection and comparator_hidden are at least 1, instance_weight and class_contrast_weight not negative",
                 received=f"{embedding}, {projection}, {comparator_hidden}, {instance_weight}, {class_contrast_weight}",
             )
         if min(instance_temperature, class_temperature) <= 0:
-            raise InvalidInputError("temperatures are positive", received=f"{instance_temperature} and {class_temperature}")
+            raise InvalidInputError(
+                "instance_temperature and class_temperature are positive", received=f"{instance_temperature} and {class_temperature}"
+            )
         self.embedding, self.projection, self.comparator_hidden = embedding, projection, comparator_hidden
         self.instance_weight, self.class_contrast_weight = instance_weight, class_contrast_weight
         self.instance_temperature, self.class_temperature = instance_temperature, class_temperature

@@ -53,7 +53,8 @@ class DSP(FCLSWGAN):
         super().__init__(**settings)
         if min(evolutions, reader_hidden, evolver_hidden) < 1 or min(cycle_weight, evolution_weight) < 0 or not 0 <= alpha <= 1:
             raise InvalidInputError(
-                "alpha lies in 0…1, evolutions and hidden layers are at least 1, weights not negative",
+                "alpha lies in 0…1, evolutions, reader_hidden and evolver_hidden are at least 1, "
+                "cycle_weight and evolution_weight not negative",
                 received=f"{alpha}, {evolutions}, {reader_hidden}, {evolver_hidden}, {cycle_weight}, {evolution_weight}",
             )
         self.alpha, self.evolutions, self.reader_hidden, self.evolver_hidden = alpha, evolutions, reader_hidden, evolver_hidden

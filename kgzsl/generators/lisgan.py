@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, cast
 
 import numpy as np
@@ -97,7 +98,7 @@ class Souls(nn.Module):
 def soul_samples(seen: SeenRows, souls: int, seed: int) -> torch.Tensor:
     """Return the means of `souls` groups of each seen class's rows, `[seen, souls, dim]`, float32, on the device of the rows.
 
-    A class with fewer rows has these themselves, some of them several times; so has one of which k-means leaves a group empty.
+    A class with fewer distinct rows has these themselves, some several times; so is a group repeated where k-means leaves one empty.
     """
     from scipy.cluster.vq import kmeans2
 
@@ -107,10 +108,11 @@ def soul_samples(seen: SeenRows, souls: int, seed: int) -> torch.Tensor:
     rng = np.random.default_rng(seed)
     found = []
     for own in np.split(rows[order], np.cumsum(counts)[:-1]):
-        if len(own) > souls:
-            _, groups = kmeans2(own, souls, iter=30, minit="++", missing="warn", seed=rng)
-        else:
-            groups = np.arange(len(own))
+        distinct, groups = np.unique(own, axis=0, return_inverse=True)
+        if len(distinct) > souls:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of an empty group
+                _, groups = kmeans2(own, souls, iter=30, minit="++", seed=rng)
         _, groups, sizes = np.unique(groups, return_inverse=True, return_counts=True)
         means = np.eye(len(sizes))[groups].T @ own / sizes[:, None]
         found.append(np.resize(means, (souls, rows.shape[1])))
