@@ -21,21 +21,21 @@ class DASCN(FCLSWGAN):
 
     G_SV draws features of given embeddings a and of those that G_VS reconstructs from real rows; D_V judges both. G_VS reconstructs
     embeddings of real and of drawn rows; D_S tells both from those of seen classes. Semantic consistency holds class means of what
-    G_VS reconstructs at the class's embedding, for G_VS and, of drawn rows, for G_SV. Visual consistency is f-CLSWGAN's pivot. With
-    weights above 1, the steepest slope of a critic, these means cannot be held apart.
+    G_VS reconstructs at the class's embedding, for G_VS and, of drawn rows, for G_SV: with a weight above 1, the steepest slope of
+    D_S, they cannot be held apart. Visual consistency is f-CLSWGAN's pivot.
 
     Parameters
     ----------
     dual_hidden : columns of the hidden layers of G_VS and D_S.
     semantic_weight : weight of semantic consistency, in the losses of both generators.
-    pivot_weight : weight of visual consistency.
+    pivot_weight : weight of visual consistency. The defaults of both weights were tried on held-out seen classes of CUB.
     settings : see `FCLSWGAN`.
     """
 
     name = "dascn"
     source = "Ni, Zhang, Xie, Dual Adversarial Semantics-Consistent Network for Generalized Zero-Shot Learning, NeurIPS 2019"
 
-    def __init__(self, *, dual_hidden: int = 4096, semantic_weight: float = 3.0, pivot_weight: float = 3.0, **settings: Any) -> None:
+    def __init__(self, *, dual_hidden: int = 4096, semantic_weight: float = 3.0, pivot_weight: float = 0.1, **settings: Any) -> None:
         super().__init__(pivot_weight=pivot_weight, **settings)
         if dual_hidden < 1 or semantic_weight < 0:
             raise InvalidInputError(

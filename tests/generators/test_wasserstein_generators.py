@@ -30,7 +30,7 @@ NARROW = {
     "kggan": {},
     "ontozsl": {},
     "lisgan": {"souls": 1, "soul_weight": 10.0, "mean_weight": 10.0, "mean_rows": 5},
-    "dascn": {"dual_hidden": 64},
+    "dascn": {"dual_hidden": 64, "pivot_weight": 3.0},
     "cegzsl": {"embedding": 32, "projection": 8, "comparator_hidden": 16},
     "dsp": {"reader_hidden": 64, "evolver_hidden": 64, "pivot_weight": 3.0},
 }
