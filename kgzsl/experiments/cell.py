@@ -37,6 +37,7 @@ _GENERATOR: dict[str, Any] = {
         **_NAMED["properties"],
         "head": {"anyOf": [{"type": "string"}, _NAMED]},
         "per_class": _COUNT,
+        "seen_rows": {"type": "integer", "minimum": 0},
         "evaluate_every": _COUNT,
         "patience": {"type": "integer", "minimum": 0},
         "grid": _GRID,

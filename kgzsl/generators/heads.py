@@ -272,8 +272,11 @@ class GeneratedClassifier(Classifier):
     def __init__(self, generator: Generator, head: Head) -> None:
         self._generator, self._head = generator, head
 
-    def fit(self, real: Features | None, unseen: Sequence[str], per_class: int, *, seed: int = 0) -> Self:
+    def fit(self, real: Features | None, unseen: Sequence[str], per_class: int, *, seen_rows: int = 0, seed: int = 0) -> Self:
         """Learn from labelled real rows of seen classes (None for none) and `per_class` synthetic rows of each unseen class.
+
+        `seen_rows` of each seen class are drawn with replacement, for a generator that blurs every one of them anew
+        (`represent_training`); 0 takes each row once.
 
         Raises
         ------
@@ -287,7 +290,8 @@ class GeneratedClassifier(Classifier):
 
         def blocks() -> Iterator[Labelled]:
             if real is not None:
-                yield self._generator.represented_training(real.matrix, seed), real.labels
+                rows = resampled(real.labels, seen_rows, seed) if seen_rows else np.arange(len(real.labels))
+                yield self._generator.represented_training(real.matrix[rows], seed), [real.labels[i] for i in rows]
             for drawn in self._generator.synthesise(unseen, per_class, seed=seed, represented=True):
                 yield drawn.matrix, drawn.labels
 
@@ -302,3 +306,12 @@ class GeneratedClassifier(Classifier):
         check_fitted(self.classes)
         check_features(np.asarray(features), self._generator.dim)
         return self._head.scores(self._generator.represented(features))
+
+
+def resampled(labels: Sequence[str], per_class: int, seed: int) -> np.ndarray:
+    """Return the positions of `per_class` rows of every class, class after class, drawn with replacement, `[classes · per_class]`."""
+    _, where, counts = np.unique(np.asarray(labels, dtype=str), return_inverse=True, return_counts=True)
+    order = np.argsort(where, kind="stable")
+    shares = np.random.default_rng(seed).random((len(counts), per_class))
+    chosen: np.ndarray = order[((np.cumsum(counts) - counts)[:, None] + (shares * counts[:, None]).astype(np.int64)).ravel()]
+    return chosen

@@ -44,21 +44,23 @@ class Use:
     ----------
     head, head_settings : from `HEADS`.
     per_class : synthetic rows of each unseen class.
+    seen_rows : rows of each seen class, drawn with replacement, for methods that blur them; 0 takes every row once.
     evaluate_every, patience : of the training that chooses the epochs, in epochs; a patience of 0 lets it run to its end.
     """
 
     head: str = "softmax"
     head_settings: Mapping[str, Any] = field(default_factory=dict)
     per_class: int = 300
+    seen_rows: int = 0
     evaluate_every: int = 5
     patience: int = 0
 
     def __post_init__(self) -> None:
         HEADS.make(self.head, self.head_settings)
-        if self.per_class < 1 or self.evaluate_every < 1 or self.patience < 0:
+        if min(self.per_class, self.evaluate_every) < 1 or min(self.seen_rows, self.patience) < 0:
             raise InvalidInputError(
-                "per_class and evaluate_every are at least 1, patience is not negative",
-                received=f"{self.per_class}, {self.evaluate_every} and {self.patience}",
+                "per_class and evaluate_every are at least 1, seen_rows and patience not negative",
+                received=f"{self.per_class}, {self.evaluate_every}, {self.seen_rows} and {self.patience}",
             )
 
     @classmethod
@@ -66,7 +68,7 @@ class Use:
         """Read the keys of a cell's `generator:` beside its name and settings; `head` is a name, or one with settings."""
         head = entry.get("head", cls.head)
         named: Mapping[str, Any] = {"name": head} if isinstance(head, str) else head
-        further = {key: entry[key] for key in ("per_class", "evaluate_every", "patience") if key in entry}
+        further = {key: entry[key] for key in ("per_class", "seen_rows", "evaluate_every", "patience") if key in entry}
         return cls(named["name"], dict(named.get("settings", {})), **further)
 
     def made(self, seed: int) -> Head:
@@ -170,7 +172,7 @@ class _Drawn:
     def joint(self, data: FeatureSet) -> Classifier:
         """The classifier among all classes."""
         return GeneratedClassifier(self.generator, self.use.made(self.seed)).fit(
-            data.train, data.split.unseen, self.use.per_class, seed=self.seed
+            data.train, data.split.unseen, self.use.per_class, seen_rows=self.use.seen_rows, seed=self.seed
         )
 
     def validation(self, data: FeatureSet) -> Callable[[Generator, int], float]:

@@ -13,6 +13,7 @@ from kgzsl.errors import InvalidInputError, KgzslError, MissingDataError, Unknow
 from kgzsl.experiments.cell import Cell, cell_of, load_cell, shipped_cells
 from kgzsl.experiments.runner import check_cell, make_plan
 from kgzsl.generators import GENERATORS
+from kgzsl.generators.gdan import GDAN
 from kgzsl.tasks.generation import BOUNDS, Use
 from kgzsl.workspace import Workspace
 
@@ -29,7 +30,7 @@ def content(**changes: Any) -> dict[str, Any]:
         "source": "a test of the schema",
         "task": "feature-zsl",
         "dataset": "cub",
-        "generator": {"name": "fclswgan", "settings": {"epochs": 3}, "head": "nearest", "per_class": 10},
+        "generator": {"name": "fclswgan", "settings": {"epochs": 3}, "head": "nearest", "per_class": 10, "seen_rows": 7},
         "seeds": [0],
     }
     return {key: value for key, value in (made | changes).items() if value is not None}
@@ -38,7 +39,7 @@ def content(**changes: Any) -> dict[str, Any]:
 def test_a_generator_is_a_cells_method() -> None:
     cell = cell_of(content(), "here")
     assert (cell.method, cell.settings) == ("fclswgan", {"epochs": 3}) and cell.generator is not None
-    assert Use.of(cell.generator) == Use("nearest", per_class=10)
+    assert Use.of(cell.generator) == Use("nearest", per_class=10, seen_rows=7)
     check_cell(cell)
 
 
@@ -51,6 +52,7 @@ def test_a_generator_is_a_cells_method() -> None:
         ({"generator": {"name": "fclswgan", "heads": "softmax"}}, "heads"),
         ({"generator": {"name": "fclswgan", "per_class": 0}}, "per_class"),
         ({"generator": {"name": "fclswgan", "per_class": 2.5}}, "per_class"),
+        ({"generator": {"name": "fclswgan", "seen_rows": -1}}, "seen_rows"),
         ({"generator": {"name": "fclswgan", "patience": -1}}, "patience"),
         ({"generator": {"name": "fclswgan", "head": {"settings": {}}}}, "head"),
         ({"task": "composition-zsl"}, "generator"),
@@ -84,6 +86,14 @@ def test_every_cell_names_its_generator_and_takes_its_settings(cell: Cell) -> No
     assert cell.method in (*METHODS, *BOUNDS) and len(cell.seeds) >= 3
     assert cell.generator is not None and Use.of(cell.generator).per_class >= 1
     assert re.fullmatch(r"([a-z]+\d{4})_[a-z0-9-]+_[a-z0-9-]+", cell.name)
+
+
+@pytest.mark.parametrize("cell", [c for c in CELLS if c.method in ("gdan", "cadavae")], ids=lambda cell: cell.name)
+def test_schedules_by_epoch_end_before_the_training_does(cell: Cell) -> None:
+    """A pre-training that never ends would be another method."""
+    generator = GENERATORS.make(cell.method, cell.settings)
+    ends = [generator.pretraining] if isinstance(generator, GDAN) else [w.end for w in (generator.beta, generator.gamma, generator.delta)]  # type: ignore[attr-defined]
+    assert max(ends) < generator.schedule.epochs
 
 
 @pytest.mark.parametrize("dataset", ["cub", "awa1"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +11,8 @@ from small_cub import QUICK, small_cub
 
 from kgzsl.datasets import FeatureSet
 from kgzsl.errors import InvalidInputError, UnknownNameError
-from kgzsl.generators import FCLSWGAN, Training
-from kgzsl.generators.heads import HEADS, GeneratedClassifier
+from kgzsl.generators import CADAVAE, FCLSWGAN, Training
+from kgzsl.generators.heads import HEADS, GeneratedClassifier, MeanHead
 from kgzsl.matrices import Features
 from kgzsl.tasks.decisions import Choice
 from kgzsl.tasks.evidence import Evidence, readable
@@ -134,7 +135,7 @@ def test_what_is_refused(cub: FeatureSet) -> None:
         GenerationTask(cub, "oracle", {"epochs": 3})
     with pytest.raises(UnknownNameError, match="softmax"):
         Use("svm")
-    for wrong in ({"per_class": 0}, {"evaluate_every": 0}, {"patience": -1}):
+    for wrong in ({"per_class": 0}, {"evaluate_every": 0}, {"seen_rows": -1}, {"patience": -1}):
         with pytest.raises(InvalidInputError, match="per_class"):
             Use(**wrong)
 
@@ -154,3 +155,25 @@ def test_ties_of_unknown_classes_are_chance(cub: FeatureSet) -> None:
     unknown = scores[:, len(cub.split.seen) :]
     assert (unknown.max(axis=1) < scores[:, : len(cub.split.seen)].min(axis=1)).all()
     assert zsl_metrics(_Widened(HEADS.make("prototype"), cub.split.unseen), cub.test_unseen)["T1"] == pytest.approx(1 / 6)
+
+
+def test_blurred_rows_of_seen_classes_are_as_many_as_asked_for(cub: FeatureSet) -> None:
+    """CADA-VAE's head learns from another latent of a real row each time that the row is drawn."""
+    settings = {"epochs": 3, "feature_hidden": [16, 16], "embedding_hidden": [16, 16], "noise": 8}
+    data = cub.with_test_seen(seed=0)
+    generator = CADAVAE(**settings, batch_size=64).fit(data.train.matrix, data.train.labels, data.embeddings)
+
+    class Counting(MeanHead):
+        rows: np.ndarray
+        labels: np.ndarray
+
+        def _learn(self, blocks: Iterator[tuple[np.ndarray, np.ndarray]], classes: int) -> None:
+            parts = list(blocks)
+            self.rows, self.labels = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+            super()._learn(iter(parts), classes)
+
+    head = Counting()
+    GeneratedClassifier(generator, head).fit(data.train, data.split.unseen, 30, seen_rows=90, seed=0)
+    counts = np.bincount(head.labels)
+    assert counts.tolist() == [90] * len(data.split.seen) + [30] * len(data.split.unseen)
+    assert len(np.unique(head.rows, axis=0)) == len(head.rows)

@@ -14,7 +14,7 @@ from kgzsl.classifiers.scaling import Scaling
 from kgzsl.classifiers.softmax import softmax_regression
 from kgzsl.errors import IncompatibleError, InvalidInputError, UnknownNameError
 from kgzsl.generators import FCLSWGAN
-from kgzsl.generators.heads import HEADS, CascadeHead, GeneratedClassifier, MeanHead, NearestHead, SoftmaxHead
+from kgzsl.generators.heads import HEADS, CascadeHead, GeneratedClassifier, MeanHead, NearestHead, SoftmaxHead, resampled
 from kgzsl.matrices import Features
 
 pytestmark = pytest.mark.data
@@ -173,3 +173,13 @@ class TestGenerated:
         data = small_cub()
         with pytest.raises(InvalidInputError, match="real rows of"):
             GeneratedClassifier(generator, HEADS.make("softmax")).fit(data.train, data.split.seen[:2], 5)
+
+
+def test_seen_rows_are_drawn_with_replacement_equally_many_of_every_class() -> None:
+    labels = ["b", "a", "b", "b", "c", "a", "b"]
+    chosen = resampled(labels, 200, seed=0)
+    assert [labels[i] for i in chosen] == ["a"] * 200 + ["b"] * 200 + ["c"] * 200
+    assert set(chosen.tolist()) == set(range(7))
+    shares = np.bincount(chosen, minlength=7)[[0, 2, 3, 6]] / 200
+    assert np.allclose(shares, 0.25, atol=0.1)
+    assert np.array_equal(chosen, resampled(labels, 200, seed=0)) and not np.array_equal(chosen, resampled(labels, 200, seed=1))

@@ -452,6 +452,41 @@ def test_class_means_are_recovered_where_they_follow_from_the_embeddings(name):
     assert off.diagonal()[:6].max() < 0.9 and off.diagonal()[6:].max() < 1.3  # the means of two classes are 1.8 apart or more
 
 
+#: Small networks that learn fifty classes of birds within seconds.
+QUICK = {
+    "cadavae": {
+        "feature_hidden": [256, 256],
+        "embedding_hidden": [256, 256],
+        "kl_epochs": [0, 10],
+        "cross_epochs": [2, 8],
+        "distribution_epochs": [1, 3],
+    },
+    "fvaegan": {"hidden": 256, "critic_steps": 2, "feature_scaling": "standardise", "noise": 32},
+    "tfvaegan": {"hidden": 256, "critic_steps": 2, "feature_scaling": "standardise", "noise": 32},
+    "gdan": {"encoder_hidden": [256], "generator_hidden": 256, "pretraining": 4},
+}
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_birds_never_seen_are_told_apart_by_drawn_rows_alone(name):
+    """Ten species that nothing was learned from, each row given to the class whose drawn rows have the nearest mean: chance is 10 %."""
+    from kgzsl.datasets import read_feature_set
+    from kgzsl.generators.heads import HEADS, GeneratedClassifier
+
+    birds = read_feature_set("cub")
+    unseen = birds.split.unseen[::5]
+    known = birds.train.of_classes(birds.split.seen[::3])
+    settings = {"device": "cpu", "epochs": 12, "batch_size": 64, "learning_rate": 1e-3, "embedding_scaling": "centre_l2"}
+    generator = GENERATORS.make(name, settings | QUICK[name]).fit(known.matrix, known.labels, birds.embeddings)
+    classifier = GeneratedClassifier(generator, HEADS.make("prototype", {})).fit(None, unseen, 50)
+    asked = birds.test_unseen.of_classes(unseen)
+    found = [classifier.classes[i] for i in classifier.scores(asked.matrix).argmax(axis=1)]
+    accuracy = np.mean([f == c for f, c in zip(found, asked.labels, strict=True)])
+    assert accuracy > 0.45
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "rule"),
     [
