@@ -2,11 +2,15 @@
 
 from kgzsl.generators.base import Generator, SeenRows, settings_of
 from kgzsl.generators.cadavae import CADAVAE
+from kgzsl.generators.cegzsl import CEGZSL
 from kgzsl.generators.cizsl import CIZSL
+from kgzsl.generators.dascn import DASCN
+from kgzsl.generators.dsp import DSP
 from kgzsl.generators.fclswgan import FCLSWGAN
 from kgzsl.generators.fvaegan import FVAEGAN
 from kgzsl.generators.gdan import GDAN
 from kgzsl.generators.kggan import KGGAN
+from kgzsl.generators.lisgan import LisGAN
 from kgzsl.generators.lsrgan import LsrGAN
 from kgzsl.generators.ontozsl import OntoZSL
 from kgzsl.generators.saved import load_generator, save_generator
@@ -17,12 +21,15 @@ from kgzsl.registry import Resolver
 GENERATORS: Resolver[Generator] = Resolver(
     "generators",
     Generator,  # type: ignore[type-abstract]
-    [FCLSWGAN, KGGAN, OntoZSL, CADAVAE, FVAEGAN, TFVAEGAN, GDAN, LsrGAN, CIZSL],
+    [FCLSWGAN, KGGAN, OntoZSL, CADAVAE, FVAEGAN, TFVAEGAN, GDAN, LsrGAN, CIZSL, LisGAN, DASCN, CEGZSL, DSP],
 )
 
 __all__ = [
     "CADAVAE",
+    "CEGZSL",
     "CIZSL",
+    "DASCN",
+    "DSP",
     "FCLSWGAN",
     "FVAEGAN",
     "GDAN",
@@ -31,6 +38,7 @@ __all__ = [
     "TFVAEGAN",
     "Batch",
     "Generator",
+    "LisGAN",
     "LsrGAN",
     "OntoZSL",
     "Player",

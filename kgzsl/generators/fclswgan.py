@@ -79,11 +79,17 @@ class FCLSWGAN(Generator):
         return wasserstein(self.networks["critic"], batch.features, fake, batch.embeddings, self.penalty, self.rng)
 
     def generator_loss(self, batch: Batch, epoch: int) -> torch.Tensor:
-        """Equation 5: drawn rows shall please the critic and be recognised as their class."""
-        fake = self.draw(batch.embeddings, self.gaussian(len(batch.features)))
-        recognised = functional.cross_entropy(self.networks["classifier"](fake), batch.labels)
-        loss = self.class_weight * recognised - self.networks["critic"](fake, batch.embeddings).mean()
+        """Equation 5: what is held against rows drawn of the batch's classes."""
+        return self.drawn_loss(self.draw(batch.embeddings, self.gaussian(len(batch.features))), batch)
+
+    def drawn_loss(self, fake: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Return how little drawn rows `[rows, dim]` please the critic and are recognised as the batch's classes."""
+        loss = self.class_weight * self.misjudged(fake, batch) - self.networks["critic"](fake, batch.embeddings).mean()
         return loss + self.pivot_weight * pivot(fake, batch.labels, self.centres) if self.pivot_weight else loss
+
+    def misjudged(self, fake: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Equation 4: the cross-entropy of the frozen classifier on drawn rows `[rows, dim]` of the batch's classes."""
+        return functional.cross_entropy(self.networks["classifier"](fake), batch.labels)
 
     def draw(self, embeddings: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         drawn: torch.Tensor = self.networks["generator"](torch.cat([noise, embeddings], dim=1))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
+from scipy.special import softmax
+from scipy.stats import entropy
 
 from kgzsl.classifiers._descent import Minibatches
 from kgzsl.classifiers.base import Classifier, check_features, check_fitted
@@ -137,6 +140,42 @@ class SoftmaxHead(Head):
         return scores
 
 
+class CascadeHead(SoftmaxHead):
+    """LisGAN's two classifiers in a row: the second learns from the rows that the first is surest of, too, and answers the others.
+
+    Transductive: it learns from the rows that it is asked about, without their labels, and what it answers of one depends on those
+    that it is asked about with it. Its numbers do not compare with those of heads that see one row at a time.
+
+    Parameters
+    ----------
+    share : of the rows asked about together, how many the first classifier answers: those whose chances have the least entropy.
+    settings : of both classifiers, see `SoftmaxHead`.
+    """
+
+    name = "cascade"
+    source = "Li et al., Leveraging the Invariant Side of Generative Zero-Shot Learning, CVPR 2019, section 3.5"
+
+    def __init__(self, *, share: float = 0.2, **settings: Any) -> None:
+        super().__init__(**settings)
+        if not 0 <= share <= 1:
+            raise InvalidInputError("a share lies in 0…1", received=share)
+        self.share = share
+
+    def _learn(self, blocks: Iterator[tuple[np.ndarray, np.ndarray]], classes: int) -> None:
+        self._known = _collected(blocks)
+        super()._learn(iter([self._known]), classes)
+
+    def _score(self, rows: np.ndarray) -> np.ndarray:
+        scores = super()._score(rows)
+        order = np.argsort(entropy(softmax(scores, axis=1), axis=1), kind="stable")
+        sure, others = np.split(order, [int(self.share * len(rows))])
+        if len(sure) and len(others):
+            second = copy.copy(self)
+            SoftmaxHead._learn(second, iter([self._known, (rows[sure], scores[sure].argmax(axis=1))]), scores.shape[1])
+            scores[others] = SoftmaxHead._score(second, rows[others])
+        return scores
+
+
 class MeanHead(Head):
     """The nearest mean of a class's rows; holds one row per class, however many are drawn.
 
@@ -215,7 +254,7 @@ def _check_distance(distance: str) -> str:
     return distance
 
 
-HEADS: Resolver[Head] = Resolver("heads", Head, [MeanHead, NearestHead, SoftmaxHead])  # type: ignore[type-abstract]
+HEADS: Resolver[Head] = Resolver("heads", Head, [CascadeHead, MeanHead, NearestHead, SoftmaxHead])  # type: ignore[type-abstract]
 
 
 class GeneratedClassifier(Classifier):

@@ -121,6 +121,42 @@ def relation(
     return ((shown - nearest).abs() - slack).clamp(min=0).square().sum(dim=1).mean()
 
 
+def nearest_soul(rows: torch.Tensor, labels: torch.Tensor, souls: torch.Tensor) -> torch.Tensor:
+    """Return the mean squared distance of rows `[rows, dim]` to the nearest soul sample of their class.
+
+    Source: Li et al., Leveraging the Invariant Side of Generative Zero-Shot Learning, CVPR 2019, equations 5 and 7.
+
+    Parameters
+    ----------
+    labels : class of each row, `[rows]`.
+    souls : soul samples of every class, `[classes, souls, dim]`.
+    """
+    return (rows.float()[:, None] - souls[labels]).square().sum(dim=2).amin(dim=1).mean()
+
+
+def instance_contrast(points: torch.Tensor, labels: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return how little points are told to be nearest to those of their class, the mean over points that have company.
+
+    Of a point, the mean over the others of its class of `−log (exp(zᵢ·zⱼ/τ) / Σₖ exp(zᵢ·zₖ/τ))`, k over all points but itself.
+
+    Source: Han et al., Contrastive Embedding for Generalized Zero-Shot Learning, CVPR 2021, equation 4; like its code with all others
+    of a class instead of one drawn.
+
+    Parameters
+    ----------
+    points, labels : of length 1, `[points, columns]`, and each one's class `[points]`.
+    """
+    points = points.float()
+    with exact(points.device):
+        similar = points @ points.T / temperature
+    itself = torch.eye(len(points), dtype=torch.bool, device=points.device)
+    chances = similar.masked_fill(itself, torch.finfo(similar.dtype).min).log_softmax(dim=1)
+    company = ((labels[:, None] == labels) & ~itself).float()
+    others = company.sum(dim=1)
+    each = (company * chances).sum(dim=1) / others.clamp(min=1)
+    return -each.sum() / (others > 0).sum().clamp(min=1)
+
+
 def sharma_mittal(log_chances: torch.Tensor, alpha: float, beta: float) -> torch.Tensor:
     """Return each row's Sharma–Mittal divergence from equal chances, `[rows]`, at least 0, of logarithms of chances `[rows, classes]`.
 

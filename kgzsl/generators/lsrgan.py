@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.nn import functional
 
 from kgzsl.errors import InvalidInputError
 from kgzsl.generators.base import SeenRows
@@ -46,17 +45,13 @@ class LsrGAN(FCLSWGAN):
         self.known, self.others = seen.embeddings, seen.others
         return super().players(seen)
 
-    def generator_loss(self, batch: Batch, epoch: int) -> torch.Tensor:
+    def drawn_loss(self, fake: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Equation 8: f-CLSWGAN's loss, and the relation of rows of seen classes and of rows of the others (equations 5 to 7)."""
-        count = len(batch.features)
-        fake = self.draw(batch.embeddings, self.gaussian(count))
-        recognised = functional.cross_entropy(self.networks["classifier"](fake), batch.labels)
-        loss = self.class_weight * recognised - self.networks["critic"](fake, batch.embeddings).mean()
-        loss = loss + self.relation_weight * self.related(fake, batch.embeddings, batch.labels)
+        loss = super().drawn_loss(fake, batch) + self.relation_weight * self.related(fake, batch.embeddings, batch.labels)
         if len(self.others):
-            which = torch.randint(len(self.others), (count,), generator=self.rng, device=self.rng.device)
+            which = torch.randint(len(self.others), (len(fake),), generator=self.rng, device=self.rng.device)
             unseen = self.others[which]
-            loss = loss + self.relation_weight * self.related(self.draw(unseen, self.gaussian(count)), unseen, None)
+            loss = loss + self.relation_weight * self.related(self.draw(unseen, self.gaussian(len(fake))), unseen, None)
         return loss
 
     def related(self, drawn: torch.Tensor, embeddings: torch.Tensor, own: torch.Tensor | None) -> torch.Tensor:

@@ -205,4 +205,4 @@ def test_what_eval_refuses(folder: Path, tmp_path: Path) -> None:
 def test_lists_name_generators_and_heads() -> None:
     shown = json.loads(run("list", "generators", "--json").stdout)
     assert [e["name"] for e in shown] == [e.name for e in GENERATORS] and all(e["summary"] and e["source"] for e in shown)
-    assert {e["name"] for e in json.loads(run("list", "heads", "--json").stdout)} == {"nearest", "prototype", "softmax"}
+    assert {e["name"] for e in json.loads(run("list", "heads", "--json").stdout)} == {"cascade", "nearest", "prototype", "softmax"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
@@ -12,7 +14,7 @@ from kgzsl.classifiers.scaling import Scaling
 from kgzsl.classifiers.softmax import softmax_regression
 from kgzsl.errors import IncompatibleError, InvalidInputError, UnknownNameError
 from kgzsl.generators import FCLSWGAN
-from kgzsl.generators.heads import HEADS, GeneratedClassifier, MeanHead, NearestHead, SoftmaxHead, resampled
+from kgzsl.generators.heads import HEADS, CascadeHead, GeneratedClassifier, MeanHead, NearestHead, SoftmaxHead, resampled
 from kgzsl.matrices import Features
 
 pytestmark = pytest.mark.data
@@ -70,6 +72,28 @@ def test_softmax_comes_to_where_another_optimiser_comes(rows: tuple[Features, Fe
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.85
 
 
+def test_cascade_learns_from_what_its_first_classifier_is_surest_of(rows: tuple[Features, Features]) -> None:
+    known, asked = rows
+    classes = sorted(set(known.labels))
+    learned = [(known.matrix, known.labels)]
+    first = SoftmaxHead(epochs=8).fit(learned, classes).scores(asked.matrix).astype(np.float64)
+    doubt = []
+    for scores in first:
+        chances = [math.exp(z - max(scores)) for z in scores]
+        chances = [c / sum(chances) for c in chances]
+        doubt.append(-sum(c * math.log(c) for c in chances if c))
+    order = sorted(range(len(asked)), key=lambda i: doubt[i])
+    sure, others = order[: len(asked) * 3 // 10], order[len(asked) * 3 // 10 :]
+    guessed = [classes[i] for i in first[sure].argmax(axis=1)]
+    second = SoftmaxHead(epochs=8).fit([*learned, (asked.matrix[sure], guessed)], classes).scores(asked.matrix)
+    found = CascadeHead(epochs=8, share=0.3).fit(learned, classes).scores(asked.matrix)
+    np.testing.assert_allclose(found[sure], first[sure], rtol=1e-5)
+    np.testing.assert_allclose(found[others], second[others], rtol=1e-4, atol=1e-4)
+    assert not np.allclose(second[others], first[others], atol=0.01)
+    alone = CascadeHead(epochs=8, share=0).fit(learned, classes).scores(asked.matrix)
+    np.testing.assert_array_equal(alone, first.astype(np.float32))
+
+
 @pytest.mark.parametrize("name", [entry.name for entry in HEADS])
 def test_blocks_of_rows_and_of_questions_change_nothing(rows: tuple[Features, Features], name: str) -> None:
     known, asked = rows
@@ -77,9 +101,10 @@ def test_blocks_of_rows_and_of_questions_change_nothing(rows: tuple[Features, Fe
     whole, parts = (HEADS.make(name).fit(split_up(known, size), classes) for size in (len(known), 29))
     scores = whole.scores(asked.matrix)
     np.testing.assert_allclose(parts.scores(asked.matrix), scores, rtol=1e-4, atol=2e-3)
-    np.testing.assert_allclose(
-        np.concatenate([whole.scores(asked.matrix[i : i + 7]) for i in range(0, len(asked), 7)]), scores, rtol=1e-4, atol=2e-3
-    )
+    if name != "cascade":  # which learns from the rows that it is asked about together
+        np.testing.assert_allclose(
+            np.concatenate([whole.scores(asked.matrix[i : i + 7]) for i in range(0, len(asked), 7)]), scores, rtol=1e-4, atol=2e-3
+        )
     again = HEADS.make(name).fit(split_up(known, len(known)), classes)
     np.testing.assert_array_equal(again.scores(asked.matrix), scores)
 
@@ -112,6 +137,7 @@ def test_settings_of_heads_are_checked() -> None:
         ("softmax", {"scaling": "x"}),
         ("softmax", {"epochs": 0}),
         ("softmax", {"k": 1}),
+        ("cascade", {"share": 1.5}),
     ]:
         with pytest.raises(InvalidInputError):
             HEADS.make(name, settings)
