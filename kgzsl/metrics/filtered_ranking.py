@@ -224,19 +224,21 @@ def _rank_block(
     every = np.arange(len(rows))
     own_place = block[:, answer] if columns is None else np.searchsorted(columns, block[:, answer])
     own = scores[_on(query, scores), _on(own_place, scores)][:, None]
-    taken = _taken(known, queries, columns, width)
-    left = scores.masked_fill(torch.from_numpy(taken).to(scores.device), _LOWEST)[_on(query, scores)]
+    asked, taken = _taken(known, queries, columns)
+    rest = scores.clone()
+    rest[_on(asked, scores), _on(taken, scores)] = _LOWEST
+    left = rest[_on(query, scores)]
+    own_taken = (left[_on(every, scores), _on(own_place, scores)] == _LOWEST).cpu().numpy()
+    left[_on(every, scores), _on(own_place, scores)] = _LOWEST
+    missed = np.zeros(len(rows), dtype=bool)
     if listed is None or columns is None:
-        missed = np.zeros(len(rows), dtype=bool)
-        options = width - taken.sum(axis=1)[query] + taken[query, own_place]
+        options = width - np.bincount(asked, minlength=len(queries))[query] + own_taken
     else:
         allowed = np.zeros((len(rows), width), dtype=bool)
         allowed[listed[0], np.searchsorted(columns, listed[1])] = True
         missed = ~allowed[every, own_place]
-        allowed[every, own_place] = False
-        options = (allowed & ~taken[query]).sum(axis=1) + 1
         left.masked_fill_(torch.from_numpy(~allowed).to(scores.device), _LOWEST)
-    left[_on(every, scores), _on(own_place, scores)] = _LOWEST
+        options = 1 + (left > _LOWEST).sum(dim=1).cpu().numpy()
     greater, equal = (compared.sum(dim=1).cpu().numpy() for compared in (left > own, left == own))
     return Ranks(
         side=np.full(len(rows), SIDES.index(side), dtype=np.int8),
@@ -249,16 +251,14 @@ def _rank_block(
     )
 
 
-def _taken(known: KnownAnswers, queries: Queries, columns: np.ndarray | None, width: int) -> np.ndarray:
-    """Return which candidates are known answers, bool `[queries, width]`."""
+def _taken(known: KnownAnswers, queries: Queries, columns: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the query and the column of every known answer that is a candidate, each int64 `[answers]`."""
     query, entity = known.of(queries)
-    if columns is not None:
-        place = np.searchsorted(columns, entity).clip(max=width - 1)
-        inside = columns[place] == entity
-        query, entity = query[inside], place[inside]
-    taken = np.zeros((len(queries), width), dtype=bool)
-    taken[query, entity] = True
-    return taken
+    if columns is None:
+        return query, entity
+    place = np.searchsorted(columns, entity).clip(max=len(columns) - 1)
+    inside = columns[place] == entity
+    return query[inside], place[inside]
 
 
 def list_entries(lists: CandidateLists, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
