@@ -147,7 +147,7 @@ def filtered_ranks(
     *,
     sides: Sequence[str] = SIDES,
     candidates: Mapping[str, CandidateLists] | None = None,
-    block_bytes: int = 256 << 20,
+    block_bytes: int = 128 << 20,
     progress: Callable[[int], object] | None = None,
 ) -> Ranks:
     """Return the filtered ranks of the true heads and tails of some triples.
