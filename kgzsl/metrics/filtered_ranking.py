@@ -91,11 +91,6 @@ class Ranks:
         best, worst = self.greater + 1.0, (self.greater + self.equal).astype(np.float64)
         return {"optimistic": best, "pessimistic": worst, "realistic": (best + worst) / 2}[tie]
 
-    @classmethod
-    def gather(cls, parts: Sequence[Ranks]) -> Ranks:
-        """Return the questions of all parts, in order."""
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__})
-
 
 class KnownAnswers:
     """Which answers of a question are known to be true.
@@ -170,6 +165,7 @@ def filtered_ranks(
     ------
     InvalidInputError : no triples, an unknown side, an entity that is none, or scores of another shape or not finite.
     """
+    lists = candidates or {}
     if not len(triples):
         raise InvalidInputError("ranks need at least one triple", received="none")
     for side in sides:
@@ -178,17 +174,26 @@ def filtered_ranks(
     largest = max(int(triples[:, [_HEAD, _TAIL]].max()), known.largest)
     if largest >= entities:
         raise InvalidInputError(f"triples speak of {entities:,} entities, numbered from 0", received=f"number {largest:,}")
-    found = []
+    asked = {side: len(triples) if side not in lists else int(np.count_nonzero(lists[side].of >= 0)) for side in sides}
+    if not any(asked.values()):
+        raise InvalidInputError("a protocol asks about some of the triples", received=f"no list for any of {len(triples):,}")
+    # Written in place: small arrays kept from every block would lie between the large ones, whose memory could not be given back.
+    found, done = _empty_ranks(sum(asked.values())), 0
     for side in sides:
-        lists = (candidates or {}).get(side)
-        for rows in _blocks(triples, side, entities, lists, block_bytes):
-            found.append(_rank_block(score, triples, rows, side, known, entities, lists))
+        for rows in _blocks(triples, side, entities, lists.get(side), block_bytes):
+            block = _rank_block(score, triples, rows, side, known, entities, lists.get(side))
+            for name, values in vars(block).items():
+                getattr(found, name)[done : done + len(rows)] = values
+            del block
+            done += len(rows)
             if progress:
                 progress(len(rows))
-    if not found:
-        raise InvalidInputError("a protocol asks about some of the triples", received=f"no list for any of {len(triples):,}")
-    every = Ranks.gather(found)
-    return every._take(np.lexsort((every.row, every.side)))
+    return found._take(np.lexsort((found.row, found.side)))
+
+
+def _empty_ranks(questions: int) -> Ranks:
+    whole = {name: np.empty(questions, dtype=np.int64) for name in ("row", "relation", "greater", "equal", "options")}
+    return Ranks(side=np.empty(questions, dtype=np.int8), missed=np.empty(questions, dtype=bool), **whole)
 
 
 def _blocks(triples: np.ndarray, side: str, entities: int, lists: CandidateLists | None, block_bytes: int) -> Iterator[np.ndarray]:
