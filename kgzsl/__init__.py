@@ -15,6 +15,8 @@ _EXPORTS = {
     "KnowledgeGraph": "kgzsl.graphs.graph",
     "embed": "kgzsl.front",
     "fit": "kgzsl.front",
+    "fit_generator": "kgzsl.front_generators",
+    "generate": "kgzsl.front_generators",
     "fit_compositions": "kgzsl.front_compositions",
     "compose": "kgzsl.front_compositions",
     "Bundle": "kgzsl.bundle",

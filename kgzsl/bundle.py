@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kgzsl.artifacts import atomic_directory, read_manifest, write_manifest
-from kgzsl.classifiers import WeightRegression
-from kgzsl.errors import ArtifactError, InvalidInputError, MissingDataError
+from kgzsl.classifiers import WeightRegression, regression_classifier
+from kgzsl.errors import ArtifactError, InvalidInputError, MissingDataError, UnknownNameError
 from kgzsl.matrices import ClassifierWeights, Features, check_has_recipe, check_same_recipe
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Answer:
     Attributes
     ----------
     id, name : the class and its label.
-    score : cosine between [feature, 1] and [weight, bias], less γ for seen classes.
+    score : cosine between [feature, 1] and [weight, bias], less γ for seen classes; with another classifier, its score.
     seen : whether the class had labelled examples.
     """
 
@@ -70,7 +71,7 @@ class Bundle:
     carriers : positions of seen classes, int64 `[classes, ≤ 10]`.
     shares : their shares in each class's weight, float32 `[classes, ≤ 10]`.
     parents, children : labels of neighbours per class.
-    meta : encoder, settings, graph digest, what γ was selected on.
+    meta : encoder, settings, graph digest, what γ was selected on, and where it is not plain weight regression, the classifier.
     """
 
     weights: ClassifierWeights
@@ -102,6 +103,16 @@ class Bundle:
         """The feature recipe (backbone, weights digest, preprocessing) that predictions need."""
         recipe: Mapping[str, Any] = self.weights.meta["recipe"]
         return recipe
+
+    @cached_property
+    def classifier(self) -> WeightRegression:
+        """What scores features against the bundle's classes: weight regression unless `meta["classifier"]` names a kind of it."""
+        chosen = self.meta.get("classifier", {"name": WeightRegression.name})
+        try:
+            made = regression_classifier(chosen["name"], chosen.get("settings"))
+        except (KeyError, TypeError, AttributeError, InvalidInputError, UnknownNameError) as error:
+            raise ArtifactError("a bundle's classifier is one that this version knows", received=f"{chosen!r}: {error}") from error
+        return made.on_rows(self.weights, self.weights.matrix[self.seen])
 
     def features_of(self, images: Images, *, backbone: str | None = None, on_error: str = "raise") -> Features:
         """Return the features of images, extracted with the bundle's backbone.
@@ -149,7 +160,7 @@ class Bundle:
         if not isinstance(features, Features):
             features = self.features_of(features)
         check_same_recipe(features.meta.get("recipe", {}), self.recipe)
-        classifier = WeightRegression.of_rows(self.weights)
+        classifier = self.classifier
         bias = np.where(self.seen, np.float32(self.gamma), np.float32(0))[columns]
         answers: list[list[Answer]] = []
         for _, scores in classifier.blocks(features.matrix):
@@ -166,8 +177,7 @@ class Bundle:
         from kgzsl.ids import positions
 
         at = int(positions([class_id], self.weights.ids, "the bundle")[0])
-        extended = np.append(feature.astype(np.float64), 1.0)
-        seen_scores = self.weights.matrix[self.carriers[at]] @ (extended / np.linalg.norm(extended))
+        seen_scores = self.weights.matrix[self.carriers[at]] @ self.classifier.queries(feature[None])[0]
         parts = sorted(
             (
                 (self.names[c], float(share * score))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kgzsl.bundle import Bundle, carriers_by_cosine, carriers_from_influence, neighbour_labels
-from kgzsl.classifiers import WeightRegression
+from kgzsl.classifiers import WeightRegression, regression_classifier
 from kgzsl.encoders import ENCODERS, Encoder
 from kgzsl.errors import InvalidInputError, UnknownNameError, first_five
 from kgzsl.ids import check_unique, curies
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kgzsl.encoders.memory import MemoryEstimate
     from kgzsl.encoders.regression import WeightRegressionEncoder
     from kgzsl.graphs.graph import KnowledgeGraph
+    from kgzsl.tasks.methods import Scoring
 
 
 def _check_in_graph(graph: KnowledgeGraph, targets: ClassifierWeights, wanted: Sequence[str]) -> None:
@@ -129,6 +130,8 @@ def fit(
     calibrate: Features | None = None,
     seed: int = 0,
     checkpoint: str | os.PathLike[str] | None = None,
+    classifier: str = WeightRegression.name,
+    classifier_settings: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Return a bundle that predicts the seen classes of `weights` and all of `classes`.
 
@@ -138,6 +141,7 @@ def fit(
     classes : ids of the classes to predict; the seen classes are added.
     calibrate : features of **seen** classes' images, to choose γ; None leaves γ at 0.
     checkpoint : folder that keeps the state of a trained encoder's training; where it is there already, training goes on from it.
+    classifier, classifier_settings : what scores images by the predicted weights, `weight_regression` or `refined_regression`.
 
     Raises
     ------
@@ -149,13 +153,16 @@ def fit(
     check_unique(wanted, "the classes to predict")
     _check_in_graph(graph, weights, wanted)
     check_has_recipe(weights)
+    head = regression_classifier(classifier, classifier_settings)
     axis = tuple(dict.fromkeys([*weights.ids, *wanted]))
     if checkpoint is not None:
         _trained(ENCODERS.make(encoder, settings) if isinstance(encoder, str) else encoder)  # before the work, not after it
-    gamma, selected_on = _gamma(graph, weights, encoder, vectors, settings, calibrate, seed)
+    from kgzsl.tasks.methods import Scoring
+
+    gamma, selected_on = _gamma(graph, weights, encoder, vectors, settings, calibrate, Scoring(classifier, classifier_settings or {}), seed)
     fitted, view, vectors = _fit_encoder(graph, encoder, weights, vectors, settings, checkpoint)
     embeddings = fitted.encode(view, vectors, axis)
-    head = WeightRegression().fit(weights, embeddings)
+    head.fit(weights, embeddings)
     seen = np.isin(np.array(axis), np.array(weights.ids))
     where = np.flatnonzero(seen)
     influence = getattr(fitted, "influence", None)
@@ -165,6 +172,8 @@ def fit(
         carriers, shares = carriers_by_cosine(head.weights.matrix, where)
     parents, children = neighbour_labels(graph, axis)
     meta = {**embeddings.meta, "graph": graph.digest, "gamma_selected_on": selected_on}
+    if classifier != WeightRegression.name:
+        meta["classifier"] = {"name": classifier, "settings": head.settings()}
     names = tuple(graph.labels[p] for p in graph.positions(axis))
     return Bundle(head.weights, names, seen, gamma, carriers, shares, parents, children, meta)
 
@@ -176,6 +185,7 @@ def _gamma(
     vectors: Vectors | None,
     settings: Mapping[str, Any] | None,
     calibrate: Features | None,
+    scored_by: Scoring,
     seed: int,
 ) -> tuple[float, str]:
     """Choose γ on images of seen classes, a fifth of the classes treated as unseen."""
@@ -188,7 +198,7 @@ def _gamma(
     check_same_recipe(calibrate.meta.get("recipe", {}), weights.meta["recipe"])
     knowledge = Knowledge(graph, vectors if vectors is not None else embed_texts(graph), weights)
     name = encoder if isinstance(encoder, str) else encoder.name
-    method = encoder_method(knowledge, name, settings if isinstance(encoder, str) else encoder.settings())
+    method = encoder_method(knowledge, name, settings if isinstance(encoder, str) else encoder.settings(), scored_by)
     images = calibrate.of_classes(weights.ids)
     chosen = gamma_from_seen(method, images, calibration_split(images, weights.ids, seed=seed))
     return chosen, f"{len(images)} images of {len(set(images.labels))} seen classes, a fifth of them treated as unseen"

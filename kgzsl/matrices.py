@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -176,6 +177,45 @@ class Features(IdMatrix):
         _write_lines(folder / "labels.txt", self.labels)
 
     @classmethod
+    def save_blocks(
+        cls, blocks: Iterable[Self], path: str | os.PathLike[str], *, rows: int, meta: Mapping[str, Any], overwrite: bool = False
+    ) -> Path:
+        """Write the artifact of many blocks of labelled rows, of which only one is in memory at a time, and return its path.
+
+        Parameters
+        ----------
+        blocks : of equal width, their ids unique among all of them.
+        rows : how many rows they have together; their number stands before them in the file.
+
+        Raises
+        ------
+        InvalidInputError : no block, another number of rows, blocks of unequal width or without labels.
+        """
+        with atomic_directory(path, overwrite=overwrite) as folder:
+            count, dim = 0, 0
+            with (
+                open(folder / "matrix.safetensors", "wb") as matrix,
+                open(folder / "ids.txt", "w", encoding="utf-8") as ids,
+                open(folder / "labels.txt", "w", encoding="utf-8") as labels,
+            ):
+                for block in blocks:
+                    if not count:
+                        dim = block.dim
+                        matrix.write(_safetensors_header("matrix", (rows, dim)))
+                    if block.dim != dim or not block.labels:
+                        raise InvalidInputError(
+                            f"blocks of features have {dim:,} columns and labels", received=f"{block.dim:,}, {len(block.labels):,} labels"
+                        )
+                    matrix.write(block.matrix.astype("<f4", copy=False).tobytes())
+                    ids.write(_lines(block.ids))
+                    labels.write(_lines(block.labels))
+                    count += len(block)
+            if count != rows or not count:
+                raise InvalidInputError(f"the blocks have {rows:,} rows together, and at least one", received=f"{count:,}")
+            write_manifest(folder, cls.kind, {"shape": [rows, dim], "meta": dict(meta)})
+        return Path(path)
+
+    @classmethod
     def _read(cls, folder: Path) -> dict[str, Any]:
         try:
             labels = _read_lines(folder / "labels.txt")
@@ -184,12 +224,24 @@ class Features(IdMatrix):
         return {**super()._read(folder), "labels": labels}
 
 
+def _safetensors_header(name: str, shape: tuple[int, int]) -> bytes:
+    """Return what stands before the values of one float32 matrix: the header's length, and the header, filled up to 8 bytes."""
+    entry = {"dtype": "F32", "shape": list(shape), "data_offsets": [0, 4 * shape[0] * shape[1]]}
+    text = json.dumps({name: entry}).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
 def _write_lines(file: Path, lines: Sequence[str]) -> None:
-    """Write one id per line; an id that is not one line would come back as another one."""
+    file.write_text(_lines(lines), encoding="utf-8")
+
+
+def _lines(lines: Sequence[str]) -> str:
+    """Return one id per line; an id that is not one line would come back as another one."""
     torn = [repr(line) for line in lines if "\n" in line or "\r" in line]
     if torn:
         raise InvalidInputError("an id is one line of text", received=first_five(torn), remedy="rename those rows")
-    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _read_lines(file: Path) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from kgzsl.classifiers.icis import ICIS
 from kgzsl.classifiers.kernel_eszsl import KernelESZSL
 from kgzsl.classifiers.prototype import GaussianPrototype, Prototype
 from kgzsl.classifiers.psr import PSR
+from kgzsl.classifiers.refined_regression import RefinedRegression
 from kgzsl.classifiers.sae import SAE
 from kgzsl.classifiers.sje import SJE
 from kgzsl.classifiers.softmax import SoftmaxConSE
@@ -36,6 +37,7 @@ CLASSIFIERS: Resolver[Classifier] = Resolver(
         KernelESZSL,
         PSR,
         Prototype,
+        RefinedRegression,
         SAE,
         SJE,
         SoftmaxConSE,
@@ -51,6 +53,17 @@ def weight_classifier(name: str, settings: Mapping[str, Any] | None = None) -> W
     if not isinstance(classifier, WeightClassifier):
         raise InvalidInputError(
             f"`{name}` learns from labelled features, not from weights", remedy="call feature_classifier, or fit it on features"
+        )
+    return classifier
+
+
+def regression_classifier(name: str, settings: Mapping[str, Any] | None = None) -> WeightRegression:
+    """Return an instance of the classifier called `name`; one that does not score by predicted weights raises InvalidInputError."""
+    classifier = CLASSIFIERS.make(name, settings)
+    if not isinstance(classifier, WeightRegression):
+        known = [entry.name for entry in CLASSIFIERS if issubclass(CLASSIFIERS.lookup(entry.name), WeightRegression)]
+        raise InvalidInputError(
+            "an encoder's predicted weights are scored by weight regression", received=name, remedy=f"choose from: {', '.join(known)}"
         )
     return classifier
 
@@ -81,10 +94,12 @@ __all__ = [
     "GaussianPrototype",
     "KernelESZSL",
     "Prototype",
+    "RefinedRegression",
     "SoftmaxConSE",
     "SynC",
     "WeightClassifier",
     "WeightRegression",
     "feature_classifier",
+    "regression_classifier",
     "weight_classifier",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+import copy
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 
@@ -39,9 +41,27 @@ class WeightRegression(WeightClassifier):
             raise InvalidInputError(
                 "every class needs a weight with a direction", received=f"{int((~rows.any(axis=1)).sum())} rows of zeros"
             )
-        self.weights = ClassifierWeights(embeddings.ids, rows, seen.meta)
-        self.classes = embeddings.ids
+        return self.on_rows(ClassifierWeights(embeddings.ids, rows, seen.meta), unit_rows(seen.matrix))
+
+    def on_rows(self, weights: ClassifierWeights, seen: np.ndarray) -> Self:
+        """Score rows that stand on the common scale already, `[classes, features + 1]`; `seen` are those of all seen classes."""
+        self.weights, self.classes = weights, weights.ids
+        self._remember(seen)
         return self
+
+    def _remember(self, seen: np.ndarray) -> None:
+        """Prepare what scores need of the seen classes' unit rows `[seen, features + 1]`, beside the rows of the candidates."""
+
+    def select(self, classes: Sequence[str]) -> Self:
+        """Return the same classifier with only `classes` on its axis."""
+        fewer = copy.copy(self)
+        fewer.weights = self.weights.select(classes)
+        fewer.classes = fewer.weights.ids
+        return fewer
+
+    def settings(self) -> dict[str, Any]:
+        """Return the constructor's settings that decide the scores."""
+        return {}
 
     @classmethod
     def of_weights(cls, weights: ClassifierWeights) -> Self:
@@ -51,9 +71,12 @@ class WeightRegression(WeightClassifier):
     @classmethod
     def of_rows(cls, weights: ClassifierWeights) -> Self:
         """Return the classifier of rows that stand on the common scale already, `[classes, features + 1]`."""
-        classifier = cls()
-        classifier.weights, classifier.classes = weights, weights.ids
-        return classifier
+        return cls().on_rows(weights, weights.matrix)
+
+    def queries(self, features: np.ndarray) -> np.ndarray:
+        """Return what stands for the images in the scores, `[rows, features + 1]`: their inner products with the weights."""
+        extended = np.hstack([features, np.ones((len(features), 1))])
+        return np.asarray(extended / np.linalg.norm(extended, axis=1, keepdims=True))
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         import torch

@@ -44,14 +44,23 @@ def image(
 @app.command("features")
 def features_(
     dataset: Annotated[str, typer.Argument(help="A feature set (`kgzsl list feature-sets`), or a folder of your own.")],
-    classifiers: Annotated[list[str] | None, typer.Argument(help="`kgzsl list classifiers`; default: eszsl.")] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names of `kgzsl list classifiers` and `kgzsl list generators`, or seen_only, oracle; default: eszsl."),
+    ] = None,
     data: Annotated[
         list[str] | None, typer.Option("--data", help="A setting of the dataset's reader, such as split=proposed; repeatable.")
     ] = None,
     embeddings: Annotated[
         Path | None, typer.Option("--embeddings", help="A class embeddings artifact in place of the dataset's own semantics.")
     ] = None,
-    setting: Annotated[list[str] | None, typer.Option("--set", help="A setting of one classifier as KEY=VALUE; repeatable.")] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="A setting of one method as KEY=VALUE; repeatable.")] = None,
+    head: Annotated[
+        str | None, typer.Option("--head", help="What learns from a generator's features: `kgzsl list heads` (default: softmax).")
+    ] = None,
+    per_class: Annotated[
+        int | None, typer.Option("--per-class", min=1, help="Synthetic features of each unseen class (default: 300).")
+    ] = None,
     calibration: Annotated[
         list[str] | None, typer.Option("--calibration", help="Another one beside stacking (`kgzsl list calibrations`); repeatable.")
     ] = None,
@@ -61,7 +70,7 @@ def features_(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the result files.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Evaluate classifiers on a feature set: T1, S, U, H and AUSUC, γ chosen on seen classes.
+    """Evaluate classifiers and generators on a feature set: T1, S, U, H and AUSUC, epochs and γ chosen on seen classes.
 
     Each writes a result file, which `kgzsl experiment leaderboard` reads too.
 
@@ -70,17 +79,22 @@ def features_(
     `kgzsl eval features cub eszsl sje gaussian --calibration cosmo`
 
     `kgzsl eval features my_folder ale --set epochs=50 --embeddings my.embeddings`
+
+    `kgzsl eval features cub fclswgan --set epochs=40 --set hidden=1024 --head nearest --per-class 100`
     """
     from kgzsl.errors import InvalidInputError
-    from kgzsl.experiments.cell import cell_of
+    from kgzsl.experiments.cell import cell_of, method_of
     from kgzsl.experiments.leaderboard import markdown, rows_of, tables
     from kgzsl.experiments.results import write_result
     from kgzsl.experiments.runner import check_cell, run_cell
     from kgzsl.matrices import ClassEmbeddings
 
-    names, settings, of_data = classifiers or ["eszsl"], read_settings(setting), read_settings(data)
+    names, settings, of_data = methods or ["eszsl"], read_settings(setting), read_settings(data)
     if settings and len(names) > 1:
-        raise InvalidInputError("--set is for one classifier", received=", ".join(names), remedy="run them one by one")
+        raise InvalidInputError("--set is for one method", received=", ".join(names), remedy="run them one by one")
+    drawing = [name for name in names if _is_generator(name)]
+    if (head or per_class) and not drawing:
+        raise InvalidInputError("--head and --per-class are for generators", received=", ".join(names), remedy="`kgzsl list generators`")
     if Path(dataset).is_dir():
         dataset, of_data = "folder", {"path": dataset, **of_data}
     given = ClassEmbeddings.load(embeddings) if embeddings else None
@@ -91,10 +105,14 @@ def features_(
             "source": "run by `kgzsl eval features`",
             "task": "feature-zsl",
             "dataset": {"name": dataset, "settings": of_data},
-            "method": {"name": name, "settings": settings},
             "calibrations": calibration or [],
             "seeds": list(range(seeds)),
         }
+        if name in drawing:
+            use = {"head": head, "per_class": per_class}
+            content["generator"] = {"name": name, "settings": settings, **{key: value for key, value in use.items() if value}}
+        else:
+            content["method"] = {"name": name, "settings": settings}
         cells.append(cell_of(content, name))
         check_cell(cells[-1])
     results = []
@@ -102,10 +120,27 @@ def features_(
         results.append(run_cell(cell, embeddings=given))
         typer.echo(f"{cell.method} → {write_result(results[-1], out / f'{cell.name}.json')}", err=True)
     if as_json:
-        emit_json({result["cell"]["method"]["name"]: result["summary"] for result in results})
+        emit_json({method_of(result["cell"])["name"]: result["summary"] for result in results})
         return
     for table in tables(results):
         typer.echo(f"\n{table} (per cent)\n\n{markdown(rows_of(results, table), table)}")
+
+
+def _is_generator(name: str) -> bool:
+    """Whether a method on features draws them; a name that is neither a generator nor a classifier raises UnknownNameError."""
+    from kgzsl.classifiers import CLASSIFIERS
+    from kgzsl.errors import UnknownNameError
+    from kgzsl.generators import GENERATORS
+    from kgzsl.tasks.generation import BOUNDS
+
+    generators, classifiers = {*BOUNDS, *(e.name for e in GENERATORS)}, {e.name for e in CLASSIFIERS}
+    if name not in generators | classifiers:
+        raise UnknownNameError(
+            "a method on features is a classifier, a generator or a bound",
+            received=repr(name),
+            remedy=f"choose from: {', '.join(sorted(classifiers))}; {', '.join(sorted(generators))}",
+        )
+    return name in generators
 
 
 @app.command("compositions")

@@ -20,6 +20,9 @@ def fit(
     classes: Annotated[str, typer.Option("--classes", help=CLASSES_HELP)] = "imagenet-21k",
     graph: Annotated[str, typer.Option("--graph", help=GRAPH_HELP)] = "imagenet",
     encoder: Annotated[str, typer.Option("--encoder", help="See `kgzsl list encoders`.")] = "graph_gp",
+    classifier: Annotated[
+        str, typer.Option("--classifier", help="How predicted weights score images: weight_regression or refined_regression.")
+    ] = "weight_regression",
     weights: Annotated[Path | None, typer.Option("--weights", help=WEIGHTS_HELP)] = None,
     backbone: Annotated[str | None, typer.Option("--backbone", help=BACKBONE_HELP)] = None,
     seen: Annotated[str | None, typer.Option("--seen", help=SEEN_HELP)] = None,
@@ -52,6 +55,8 @@ def fit(
 
     `kgzsl fit --backbone efficientnet-lite0 --hide hidden.txt --calibrate seen.features -o runs/hidden.bundle`
 
+    `kgzsl fit --backbone efficientnet-lite0 --classifier refined_regression -o runs/imagenet21k.bundle`
+
     `kgzsl fit --backbone efficientnet-lite0 --encoder trgcn --dry-run -o runs/trgcn.bundle`
 
     `kgzsl fit --compositions fashion --method cge -o runs/cge.bundle`
@@ -64,6 +69,7 @@ def fit(
     """
     from kgzsl import front
     from kgzsl.artifacts import check_target
+    from kgzsl.classifiers import regression_classifier
     from kgzsl.cli.inputs import open_classes, open_graph, open_targets, open_vectors, read_settings
     from kgzsl.encoders import ENCODERS
     from kgzsl.encoders.parallel import rank
@@ -96,6 +102,7 @@ def fit(
         return
     wanted, settings = open_classes(classes), read_settings(setting)
     ENCODERS.make(encoder, settings)
+    regression_classifier(classifier)
     targets = open_targets(weights, backbone, seen, hide)
     images = Features.load(calibrate) if calibrate else None
     opened = open_graph(graph)
@@ -117,6 +124,7 @@ def fit(
         settings=settings,
         calibrate=images,
         checkpoint=checkpoint,
+        classifier=classifier,
     )
     if rank():
         return  # the first of the processes that torchrun started writes for all

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kgzsl.classifiers.compositions.finetuning import FineTuning
 
 #: Options of `kgzsl fit` that speak of classes, not of compositions.
-FOREIGN = ("classes", "encoder", "weights", "seen", "hide", "calibrate", "descriptions", "dry_run")
+FOREIGN = ("classes", "encoder", "classifier", "weights", "seen", "hide", "calibrate", "descriptions", "dry_run")
 COMPOSITIONS_HELP = "Fit a composition model: a known set, or a folder in the field's layout (see `kgzsl list composition-sets`)."
 METHOD_HELP = "With --compositions: see `kgzsl list composition-classifiers`."
 FINETUNE_HELP = "With --compositions: train the backbone too, `small` (a laptop's processor) or `large` (a GPU); --tune changes it."

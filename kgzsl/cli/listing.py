@@ -16,6 +16,8 @@ NOUNS = {
     "relations": ("kgzsl.sources.vocabulary", "entries"),
     "encoders": ("kgzsl.encoders", "ENCODERS"),
     "classifiers": ("kgzsl.classifiers", "CLASSIFIERS"),
+    "generators": ("kgzsl.generators", "GENERATORS"),
+    "heads": ("kgzsl.generators.heads", "HEADS"),
     "composition-classifiers": ("kgzsl.classifiers.compositions", "COMPOSITION_CLASSIFIERS"),
     "calibrations": ("kgzsl.calibration", "CALIBRATIONS"),
     "backbones": ("kgzsl.features", "BACKBONES"),

@@ -47,6 +47,7 @@ def _register() -> None:
         experiment,
         features,
         fit,
+        generate,
         graph,
         link,
         listing,
@@ -68,6 +69,7 @@ def _register() -> None:
     app.command("link")(link.link_)
     app.command("embed")(embed.embed)
     app.command("fit")(fit.fit)
+    app.command("generate")(generate.generate)
     app.command("predict")(predict.predict)
     app.command("compose")(compose.compose)
     app.command("report")(report.report)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from kgzsl.matrices import ClassifierWeights, Vectors
 
 
+#: One, or several by name.
+Optimisers = torch.optim.Optimizer | Mapping[str, torch.optim.Optimizer]
+
+
 def data_digest(vectors: Vectors, targets: ClassifierWeights) -> str:
     """Return the hex SHA-256 of what an encoder is fitted on: ids and values."""
     hasher = hashlib.sha256()
@@ -52,16 +56,15 @@ class Checkpoint:
             raise InvalidInputError("a checkpoint is written every so many epochs, at least 1", received=self.every)
         check_target(self.path, overwrite=True)
 
-    def write(
-        self, module: nn.Module, optimiser: torch.optim.Optimizer, best: Mapping[str, torch.Tensor], progress: dict[str, Any]
-    ) -> None:
-        """Write parameters now and at the best epoch, the optimiser's moments, the generator's state and `progress` (JSON values)."""
+    def write(self, module: nn.Module, optimiser: Optimisers, best: Mapping[str, torch.Tensor], progress: dict[str, Any]) -> None:
+        """Write parameters now and at the best epoch, the optimisers' moments, the generator's state and `progress` (JSON values)."""
         from safetensors.torch import save_file
 
         tensors = {f"module/{name}": value for name, value in module.state_dict().items()}
         tensors |= {f"best/{name}": value for name, value in best.items()}
-        for number, moments in optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser/{number}/{name}": value for name, value in moments.items()}
+        for prefix, one in _prefixed(optimiser).items():
+            for number, moments in one.state_dict()["state"].items():
+                tensors |= {f"{prefix}{number}/{name}": value for name, value in moments.items()}
         tensors["generator"] = together(self.generator.get_state())
         if rank():
             return  # the first process writes for all
@@ -69,7 +72,7 @@ class Checkpoint:
             save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, folder / "training.safetensors")
             write_manifest(folder, "checkpoint", {"identity": dict(self.identity), "progress": progress})
 
-    def read(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
+    def read(self, module: nn.Module, optimiser: Optimisers) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
         """Take everything back and return `(progress, best parameters)`; None where there is no checkpoint yet.
 
         Raises
@@ -93,16 +96,28 @@ class Checkpoint:
         try:
             tensors = load_file(Path(self.path) / "training.safetensors")
             module.load_state_dict(_below(tensors, "module/"))
-            moments: dict[int, dict[str, torch.Tensor]] = {}
-            for name, value in _below(tensors, "optimiser/").items():
-                number, _, moment = name.partition("/")
-                moments.setdefault(int(number), {})[moment] = value
-            optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+            for prefix, one in _prefixed(optimiser).items():
+                one.load_state_dict({"state": _moments(_below(tensors, prefix)), "param_groups": one.state_dict()["param_groups"]})
             self.generator.set_state(tensors["generator"][rank()].clone())
         except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
             raise ArtifactError("a checkpoint holds the state of its training", received=f"{self.path}: {str(error)[:300]}") from error
         device = self.generator.device
         return manifest["progress"], {name: value.to(device) for name, value in _below(tensors, "best/").items()}
+
+
+def _prefixed(optimiser: Optimisers) -> dict[str, torch.optim.Optimizer]:
+    """Return the optimisers by the beginning of their tensors' names."""
+    if isinstance(optimiser, torch.optim.Optimizer):
+        return {"optimiser/": optimiser}
+    return {f"optimiser/{name}/": one for name, one in optimiser.items()}
+
+
+def _moments(tensors: Mapping[str, torch.Tensor]) -> dict[int, dict[str, torch.Tensor]]:
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in tensors.items():
+        number, _, moment = name.partition("/")
+        moments.setdefault(int(number), {})[moment] = value
+    return moments
 
 
 def _below(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

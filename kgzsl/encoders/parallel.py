@@ -1,14 +1,15 @@
 """Several processes under `torchrun`: each takes a share of the seen classes, gradients are added up.
 
 A full-batch loss is a sum over classes, so that the sum over processes is exactly the gradient of one process; only the receptive
-field of a process's own classes is computed there. Outside `torchrun` everything here does nothing.
+field of a process's own classes is computed there. Where batches are drawn, each process draws from rows of its own, and gradients
+are averaged. Outside `torchrun` everything here does nothing.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -46,6 +47,27 @@ def add_gradients(module: nn.Module, loss: torch.Tensor) -> torch.Tensor:
         for value in [total, *(p.grad for p in module.parameters() if p.grad is not None)]:
             distributed.all_reduce(value)
     return total
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Put the mean over the processes in place of every gradient."""
+    if processes() > 1:
+        for parameter in parameters:
+            if parameter.grad is not None:
+                distributed.all_reduce(parameter.grad)
+                parameter.grad /= processes()
+
+
+def from_first(*tensors: torch.Tensor) -> None:
+    """Put the first process's values in place of every other's."""
+    if processes() > 1:
+        for tensor in tensors:
+            distributed.broadcast(tensor, 0)
+
+
+def mean_of(value: torch.Tensor) -> float:
+    """Return the mean of a scalar over the processes."""
+    return float(together(value).mean())
 
 
 def together(value: torch.Tensor) -> torch.Tensor:

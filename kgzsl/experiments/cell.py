@@ -29,6 +29,19 @@ _NAMED: dict[str, Any] = {
     "required": ["name"],
     "properties": {"name": {"type": "string"}, "settings": {"type": "object"}},
 }
+_GRID: dict[str, Any] = {"type": "object", "minProperties": 1, "additionalProperties": {"type": "array", "minItems": 1}}
+_COUNT: dict[str, Any] = {"type": "integer", "minimum": 1}
+_GENERATOR: dict[str, Any] = {
+    **_NAMED,
+    "properties": {
+        **_NAMED["properties"],
+        "head": {"anyOf": [{"type": "string"}, _NAMED]},
+        "per_class": _COUNT,
+        "evaluate_every": _COUNT,
+        "patience": {"type": "integer", "minimum": 0},
+        "grid": _GRID,
+    },
+}
 _PUBLISHED: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
@@ -46,7 +59,7 @@ _PUBLISHED: dict[str, Any] = {
 _SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["name", "task", "dataset", "method", "seeds", "source"],
+    "required": ["name", "task", "dataset", "seeds", "source"],
     "properties": {
         "name": {"type": "string", "pattern": r"^([a-z]+\d{4}|local)_[a-z0-9-]+_[a-z0-9-]+$"},
         "source": {"type": "string", "minLength": 10},
@@ -60,15 +73,22 @@ _SCHEMA: dict[str, Any] = {
             "type": "object",
             "additionalProperties": False,
             "required": ["encoder"],
-            "properties": {"encoder": {"type": "string"}, "settings": {"type": "object"}},
+            "properties": {
+                "encoder": {"type": "string"},
+                "settings": {"type": "object"},
+                "space": {"enum": ["weights", "nodes"]},
+                "template": {"type": "string"},
+            },
         },
         "method": {
             **_NAMED,
             "properties": {
                 **_NAMED["properties"],
-                "grid": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "array", "minItems": 1}},
+                "grid": _GRID,
+                "classifier": _NAMED,
             },
         },
+        "generator": _GENERATOR,
         "calibrations": {"type": "array", "items": {"anyOf": [{"type": "string"}, _NAMED]}, "uniqueItems": True},
         "seeds": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
         "folds": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True},
@@ -78,13 +98,18 @@ _SCHEMA: dict[str, Any] = {
         "published": {"type": "array", "items": _PUBLISHED},
     },
     "allOf": [
+        {"if": {"required": ["generator"]}, "then": {"properties": {"method": False}}, "else": {"required": ["method"]}},
         {
             "if": {"properties": {"task": {"const": "composition-zsl"}}},
             "then": {
-                "properties": {"semantics": False, "descriptions": False, "folds": False, "calibrations": False},
+                "properties": {"semantics": False, "descriptions": False, "folds": False, "calibrations": False, "generator": False},
                 "dependentRequired": {"graph": ["vectors"], "vectors": ["graph"], "feasibility": ["graph"]},
             },
             "else": {"properties": {"finetune": False, "worlds": False, "feasibility": False}},
+        },
+        {
+            "if": {"properties": {"task": {"enum": ["composition-zsl", "feature-zsl"]}}},
+            "then": {"properties": {"method": {"properties": {"classifier": False}}}},
         },
         {
             "if": {"properties": {"task": {"enum": list(IMAGE_TASKS)}}},
@@ -92,9 +117,10 @@ _SCHEMA: dict[str, Any] = {
                 "required": ["graph", "vectors", "backbone"],
                 "properties": {
                     "dataset": {"enum": ["imagenet-samples", "caltech101-unseen", "imagenet-1k"]},
-                    "semantics": False,
                     "method": {"properties": {"grid": False}},
+                    "generator": {"properties": {"head": False}},
                 },
+                "dependentRequired": {"semantics": ["generator"]},
             },
         },
         {
@@ -119,7 +145,11 @@ class Cell:
     graph, vectors, backbone : empty for a feature set with semantics of its own.
     vectors, descriptions : the text encoder, and the descriptions of classes beside the nodes' texts (None: none).
     encoder, encoder_settings : what turns the graph into the semantics of a feature set; None takes its own.
-    method, settings : see `kgzsl.tasks.methods.make_method` and `kgzsl.tasks.features.FeatureMethod`.
+    space, template : weights or embeddings of nodes, and the node text, as `kgzsl.tasks.semantics.GraphSemantics` has them.
+    method, settings : see `kgzsl.tasks.methods.make_method`, `kgzsl.tasks.features.FeatureMethod` and
+        `kgzsl.tasks.generation.GenerationTask`; of a generator on images, `kgzsl.tasks.drawn`.
+    generator : the YAML's entry where a generator of features is the method (`kgzsl.tasks.generation.Use.of` reads what is done with it).
+    classifier, classifier_settings : what scores images by an encoder's predicted weights; None takes `weight_regression`.
     grid : setting → values, of which held-out seen classes choose.
     calibrations : to run beside calibrated stacking.
     seeds : one run each; a method without randomness has one.
@@ -140,8 +170,13 @@ class Cell:
     backbone: str
     encoder: str | None
     encoder_settings: Mapping[str, Any]
+    space: str
+    template: str | None
     method: str
     settings: Mapping[str, Any]
+    generator: Mapping[str, Any] | None
+    classifier: str | None
+    classifier_settings: Mapping[str, Any]
     grid: Mapping[str, Any]
     calibrations: tuple[Choice, ...]
     seeds: tuple[int, ...]
@@ -197,15 +232,32 @@ def cell_of(content: Any, where: str) -> Cell:
         jsonschema.validate(content, _SCHEMA)
     except jsonschema.ValidationError as error:
         raise InvalidInputError(
-            f"{where}: {error.json_path} must follow the schema of experiments", received=error.message[:300]
+            f"{where}: {_place(error, content)} must follow the schema of experiments", received=error.message[:300]
         ) from error
     return _cell(content)
+
+
+def _place(error: jsonschema.ValidationError, content: Any) -> str:
+    """Return where an error is; of a key that is not allowed there, whose value is all that the library tells, the key too."""
+    if error.validator is not None:
+        return error.json_path
+    parent = content
+    for key in error.absolute_path:
+        parent = parent[key]
+    return ".".join([error.json_path, *(key for key, value in parent.items() if value is error.instance)])
+
+
+def method_of(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a cell's content says of its method, or of its generator where that is the method."""
+    found: Mapping[str, Any] = content.get("generator") or content["method"]
+    return found
 
 
 def _cell(content: Mapping[str, Any]) -> Cell:
     from kgzsl.tasks.decisions import Choice
 
-    dataset, semantics = content["dataset"], content.get("semantics", {})
+    dataset, semantics, method = content["dataset"], content.get("semantics", {}), method_of(content)
+    scored_by = method.get("classifier", {})
     named: Mapping[str, Any] = {"name": dataset} if isinstance(dataset, str) else dataset
     return Cell(
         name=content["name"],
@@ -218,9 +270,14 @@ def _cell(content: Mapping[str, Any]) -> Cell:
         backbone=content.get("backbone", ""),
         encoder=semantics.get("encoder"),
         encoder_settings=semantics.get("settings", {}),
-        method=content["method"]["name"],
-        settings=content["method"].get("settings", {}),
-        grid=content["method"].get("grid", {}),
+        space=semantics.get("space", "weights"),
+        template=semantics.get("template"),
+        method=method["name"],
+        settings=method.get("settings", {}),
+        generator=content.get("generator"),
+        grid=method.get("grid", {}),
+        classifier=scored_by.get("name"),
+        classifier_settings=scored_by.get("settings", {}),
         calibrations=tuple(Choice.of(entry) for entry in content.get("calibrations", ())),
         seeds=tuple(content["seeds"]),
         folds=tuple(content["folds"]) if "folds" in content else None,

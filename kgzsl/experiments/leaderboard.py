@@ -11,6 +11,7 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from kgzsl.errors import InvalidInputError, MissingDataError, first_five
+from kgzsl.experiments.cell import IMAGE_TASKS, method_of
 from kgzsl.experiments.results import read_result
 
 
@@ -97,8 +98,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("backoff error", "unseen-only backoff", "error"),
     ),
 }
-#: The backbone of image tables whose name says none.
-USUAL_BACKBONE = "efficientnet-lite0"
+#: The backbone of image tables whose name says none, and the graph of their rows whose name says none.
+USUAL_BACKBONE, USUAL_GRAPH = "efficientnet-lite0", "imagenet"
 #: Tables that show more of results that have a table already; only results with calibrations, or an open world, are in them.
 FURTHER = {
     "decisions": ("image-holdout", "feature-zsl"),
@@ -233,7 +234,8 @@ def semantics_of(result: Mapping[str, Any]) -> str:
     if result.get("task") == "composition-zsl":
         return ", ".join([_features_of(cell), *([f"{cell['vectors']} on {cell['graph']}"] if "graph" in cell else [])])
     if "semantics" in cell:
-        return f"{cell['semantics']['encoder']} on {cell['graph']}"
+        told, vectors = cell["semantics"], "" if cell["vectors"] == "minilm-l6-v2" else f" ({cell['vectors']})"
+        return f"{told['encoder']}{vectors}{' nodes' if told.get('space') == 'nodes' else ''} on {cell['graph']}"
     if "vectors" in cell:
         return f"{cell['vectors']}{' + descriptions' if cell.get('descriptions') else ''}"
     return str(result["dataset"].get("semantics", "own"))
@@ -250,12 +252,23 @@ def _features_of(cell: Mapping[str, Any]) -> str:
 
 
 def _label(cell: Mapping[str, Any]) -> str:
-    """The method's name, with its kernels when only some are used, those beside the usual ones, and descriptions where it had them."""
+    """The method's name, with its kernels when only some are used, those beside the usual ones, and descriptions where it had them.
+
+    A generator's name, with its head unless that is the usual softmax.
+    """
+    if "generator" in cell:
+        head = cell["generator"].get("head", "softmax")
+        kind = head if isinstance(head, str) else head["name"]
+        return str(cell["generator"]["name"]) + ("" if kind == "softmax" else f" ({kind} head)")
     settings = cell["method"].get("settings", {})
     kernels = settings.get("kernels")
     name: str = cell["method"]["name"]
     name = f"{name} ({', '.join(kernels)} only)" if kernels else name
     more = [*settings.get("also", ()), *(["descriptions"] if cell.get("descriptions") else [])]
+    if cell.get("task") in IMAGE_TASKS and cell["graph"] != USUAL_GRAPH:
+        name = f"{name} on {cell['graph']}"
+    if cell["method"].get("classifier", {}).get("name") == "refined_regression":
+        more.append("refined")
     if cell.get("task") == "composition-zsl":
         return _variant(cell)
     return " + ".join([name, *more])
@@ -314,8 +327,8 @@ def published_markdown(results: Sequence[Mapping[str, Any]], table: str) -> str:
     seen: dict[tuple[Any, ...], str] = {}
     for result in tables(results).get(table, []) if table.split(" ")[0] not in FURTHER else []:
         for entry in result["cell"].get("published", ()):
-            note = "comparable" if entry["comparable"] else f"not comparable: {entry['why']}"
-            key = (result["cell"]["method"]["name"], entry["metric"], entry["source"])
+            note = ("comparable" if entry["comparable"] else "not comparable") + (f": {entry['why']}" if "why" in entry else "")
+            key = (method_of(result["cell"])["name"], entry["metric"], entry["source"])
             seen[key] = f"| {key[0]} | {key[1]} | {entry['value']} | {entry['source']} | {note} |"
     return "\n".join(["| method | metric | published | source | here |", "| --- | --- | --- | --- | --- |", *seen.values()]) if seen else ""
 

@@ -19,6 +19,7 @@ FORMAT_VERSION = 1
 
 _METRICS = {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": {"type": "number"}}}
 _STRING = {"type": "string"}
+_METHOD = {"type": "object", "required": ["name"], "properties": {"name": _STRING}}
 _INTEGER = {"type": "integer", "minimum": 0}
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 
@@ -80,10 +81,12 @@ SCHEMA: dict[str, Any] = {
         "format_version": {"const": FORMAT_VERSION},
         "cell": {
             "type": "object",
-            "required": ["name", "method", "seeds"],
+            "required": ["name", "seeds"],
+            "anyOf": [{"required": ["method"]}, {"required": ["generator"]}],
             "properties": {
                 "name": _STRING,
-                "method": {"type": "object", "required": ["name"], "properties": {"name": _STRING}},
+                "method": _METHOD,
+                "generator": _METHOD,
                 "seeds": {"type": "array"},
                 "published": {"type": "array", "items": {"type": "object", "required": ["metric", "value", "source", "comparable"]}},
             },

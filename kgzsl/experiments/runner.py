@@ -25,7 +25,7 @@ from kgzsl.workspace import Workspace
 if TYPE_CHECKING:
     from kgzsl.datasets import ImageSet, Split
     from kgzsl.matrices import Features
-    from kgzsl.tasks.methods import Knowledge
+    from kgzsl.tasks.methods import Knowledge, Method, Scoring
 
 #: One run: the seed, the split's name and digest, and the metrics per protocol.
 Run = tuple[int, str, str, Mapping[str, Any]]
@@ -106,6 +106,14 @@ def check_cell(cell: Cell) -> None:
         from kgzsl.experiments.composition_plan import check_composition_cell
 
         check_composition_cell(cell)
+    elif cell.generator is not None:
+        from kgzsl.tasks.generation import Use, check_generator
+
+        for key, values in cell.grid.items():
+            for value in values:
+                check_generator(cell.method, {**cell.settings, key: value})
+        check_generator(cell.method, cell.settings)
+        Use.of(cell.generator)
     elif cell.task == "feature-zsl":
         from kgzsl.classifiers import CLASSIFIERS
 
@@ -113,7 +121,7 @@ def check_cell(cell: Cell) -> None:
     else:
         from kgzsl.tasks.methods import check_method
 
-        check_method(cell.method, cell.settings)
+        check_method(cell.method, cell.settings, _scoring(cell))
 
 
 def make_plan(cell: Cell, workspace: Workspace, given: ImageSet | None = None, embeddings: ClassEmbeddings | None = None) -> Plan:
@@ -134,7 +142,8 @@ def _feature_plan(cell: Cell, workspace: Workspace, embeddings: ClassEmbeddings 
     from kgzsl.datasets import read_feature_set
     from kgzsl.tasks.evidence import in_graph, nearest_semantics, readable
     from kgzsl.tasks.features import FeatureTask
-    from kgzsl.tasks.semantics import GraphSemantics, knowledge_graph_of
+    from kgzsl.tasks.generation import GenerationTask, Use
+    from kgzsl.tasks.semantics import GraphSemantics, graph_of_classes
 
     data = read_feature_set(cell.dataset, **cell.dataset_settings)
     if embeddings is not None:
@@ -142,17 +151,21 @@ def _feature_plan(cell: Cell, workspace: Workspace, embeddings: ClassEmbeddings 
     semantics, neighbours = None, nearest_semantics(data.embeddings)
     digests = {"features": matrix_digest(data.features)}
     if cell.encoder:
-        graph = knowledge_graph_of(cell.dataset, workspace.graph(cell.graph))
-        made = GraphSemantics(graph, cell.vectors, cell.encoder, cell.encoder_settings)
+        graph = graph_of_classes(data.split.classes, workspace.graph(cell.graph))
+        made = GraphSemantics(graph, cell.vectors, cell.encoder, cell.encoder_settings, cell.template, space=cell.space)
         neighbours, digests["graph"] = in_graph(graph), graph.digest
-        if made.predicts_weights:
+        if made.drawn:
             semantics = made
         else:
             data = data.with_embeddings(made(data.train, data.split.classes))
     if semantics is None:
         digests["embeddings"] = matrix_digest(data.embeddings)
     evidence = Evidence()
-    task = FeatureTask(data, cell.method, cell.settings, cell.grid, cell.calibrations, semantics)
+    task: FeatureTask | GenerationTask
+    if cell.generator is None:
+        task = FeatureTask(data, cell.method, cell.settings, cell.grid, cell.calibrations, semantics)
+    else:
+        task = GenerationTask(data, cell.method, cell.settings, Use.of(cell.generator), cell.calibrations, semantics, cell.grid)
 
     def runs() -> Iterator[Run]:
         for seed in cell.seeds:
@@ -242,20 +255,30 @@ def _identity(images: ImageSet) -> dict[str, str]:
     return {"name": images.name, "version": images.version, "digest": images.digest}
 
 
-def _settings(cell: Cell, seed: int) -> dict[str, Any]:
-    """The cell's settings with the run's seed, for methods that take one."""
-    from kgzsl.tasks.methods import takes_seed
+def _image_method(cell: Cell, knowledge: Knowledge, seed: int) -> Method:
+    """The cell's method or generator of weights, with the run's seed where it takes one."""
+    from kgzsl.tasks.methods import make_method, takes_seed
 
-    return {**cell.settings, "seed": seed} if takes_seed(cell.method) else dict(cell.settings)
+    if cell.generator is not None:
+        from kgzsl.tasks.drawn import drawn_method
+
+        return drawn_method(knowledge, cell.generator, cell.content.get("semantics"), seed)
+    settings = {**cell.settings, "seed": seed} if takes_seed(cell.method) else dict(cell.settings)
+    return make_method(knowledge, cell.method, settings, _scoring(cell))
+
+
+def _scoring(cell: Cell) -> Scoring | None:
+    from kgzsl.tasks.methods import Scoring
+
+    return None if cell.classifier is None else Scoring(cell.classifier, cell.classifier_settings)
 
 
 def _holdout_runs(cell: Cell, knowledge: Knowledge, features: Features, splits: tuple[Split, ...], evidence: Evidence) -> Iterator[Run]:
     from kgzsl.tasks.image import run_holdout
-    from kgzsl.tasks.methods import make_method
 
     options: dict[str, Any] = {"choices": cell.calibrations, "graph": knowledge.graph, "evidence": evidence}
     for seed in cell.seeds:
-        method = make_method(knowledge, cell.method, _settings(cell, seed))
+        method = _image_method(cell, knowledge, seed)
         for split in splits:
             yield seed, split.name, split.digest, run_holdout(method, features, split, truth=knowledge.weights, seed=seed, **options)
 
@@ -263,22 +286,20 @@ def _holdout_runs(cell: Cell, knowledge: Knowledge, features: Features, splits: 
 def _hop_runs(cell: Cell, knowledge: Knowledge, features: Features, evidence: Evidence) -> Iterator[Run]:
     from kgzsl import datasets
     from kgzsl.tasks.image import run_hop_sets
-    from kgzsl.tasks.methods import make_method
 
     sets = datasets.hop_sets()
     hops = {name: sets[name] for name in ("2-hops", "3-hops", "All")}
     identity = digest({name: list(ids) for name, ids in hops.items()})
     for seed in cell.seeds:
-        method = make_method(knowledge, cell.method, _settings(cell, seed))
+        method = _image_method(cell, knowledge, seed)
         yield seed, "hop sets", identity, run_hop_sets(method, features, sets["train"], hops, evidence)
 
 
 def _retrieval_runs(cell: Cell, knowledge: Knowledge, splits: tuple[Split, ...]) -> Iterator[Run]:
-    from kgzsl.tasks.methods import make_method
     from kgzsl.tasks.retrieval import run_retrieval
 
     for seed in cell.seeds:
-        method = make_method(knowledge, cell.method, _settings(cell, seed))
+        method = _image_method(cell, knowledge, seed)
         for split in splits:
             yield seed, split.name, split.digest, run_retrieval(method, knowledge.weights, split)
 

@@ -12,8 +12,10 @@ import torch
 from torch import nn
 
 from kgzsl.classifiers.features import check_training
+from kgzsl.classifiers.scaling import Scaling, check_scaling
 from kgzsl.devices import resolve_device
-from kgzsl.encoders.precision import check_precision
+from kgzsl.encoders.parallel import join, processes, rank
+from kgzsl.encoders.precision import check_precision, mixed
 from kgzsl.errors import IncompatibleError, InvalidInputError
 from kgzsl.generators.scaling import ColumnScaling, check_column_scaling
 from kgzsl.generators.training import Batch, Player, Schedule, Training, train_players
@@ -34,12 +36,15 @@ class SeenRows:
     features : float32 `[rows, dim]`.
     labels : position among `ids` of each row's class, int64 `[rows]`.
     embeddings : float32 `[seen, semantics]`.
+    others : embeddings of the classes that have no rows, `[others, semantics]`; only a generator that states
+        `uses_unseen_embeddings` is given any.
     """
 
     ids: tuple[str, ...]
     features: torch.Tensor
     labels: torch.Tensor
     embeddings: torch.Tensor
+    others: torch.Tensor
 
 
 #: How training goes unless told otherwise: no checkpoint, no early stop.
@@ -64,7 +69,8 @@ class Generator(ABC):
     ema : decay of the moving average of parameters that draws features in the end; 0 takes the last parameters.
     noise : columns of noise; 0 takes as many as the embeddings have, as f-CLSWGAN does.
     feature_scaling : see `scaling.COLUMN_SCALINGS`; statistics are those of the training rows.
-    embedding_scaling : `l2` brings every embedding to length 1, `none` leaves it.
+    embedding_scaling : a name from `kgzsl.classifiers.scaling.SCALINGS`, with the statistics of the seen classes' embeddings; `l2`
+        brings every embedding to length 1, `centre_l2` does after their mean is taken off.
     precision : `float32`, or `bfloat16` for the networks' products.
     seed : decides initial weights, the order of rows and noise.
     device : `auto`, `cpu`, `cuda`, `mps`.
@@ -72,6 +78,8 @@ class Generator(ABC):
 
     name: ClassVar[str]
     source: ClassVar[str]
+    #: Whether training looks at the embeddings of classes without rows too, and so must be done again for other classes.
+    uses_unseen_embeddings: ClassVar[bool] = False
     #: What `build` made; its state is all that a fitted generator knows.
     networks: nn.ModuleDict
     classes: tuple[str, ...] = ()
@@ -94,16 +102,23 @@ class Generator(ABC):
         self.schedule = Schedule(epochs, batch_size, learning_rate, beta1, ema)
         if noise < 0:
             raise InvalidInputError("noise has a number of columns, or 0 for as many as the embeddings", received=noise)
-        if embedding_scaling not in ("l2", "none"):
-            raise InvalidInputError("embedding_scaling is l2 or none", received=repr(embedding_scaling))
-        self.noise, self.feature_scaling, self.embedding_scaling = noise, check_column_scaling(feature_scaling), embedding_scaling
+        self.noise, self.feature_scaling, self.embedding_scaling = (
+            noise,
+            check_column_scaling(feature_scaling),
+            check_scaling(embedding_scaling),
+        )
         self.precision, self.seed, self.device = check_precision(precision), seed, device
 
     # ---- what a method states
 
     @abstractmethod
     def build(self, seen: SeenRows) -> nn.ModuleDict:
-        """Return the untrained networks, their weights drawn from `self.rng`; may train on `seen` what stays frozen later."""
+        """Return the untrained networks, their weights drawn from `self.rng`; may train on `seen` what stays frozen later.
+
+        Everything that drawing needs is a parameter or buffer of theirs, and its shape depends on the settings, the columns and the
+        seen classes alone, not on the rows: a generator is loaded by building on a few random rows and taking the saved state.
+        Nothing in them takes random numbers of its own (dropout): the training's come from `self.rng`.
+        """
 
     @abstractmethod
     def players(self, seen: SeenRows) -> Sequence[Player]:
@@ -116,6 +131,14 @@ class Generator(ABC):
     def represent(self, features: torch.Tensor) -> torch.Tensor:
         """Return rows `[rows, columns]` that the final classifier works on, of scaled features `[rows, dim]`: these themselves."""
         return features
+
+    def represent_training(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Return what the final classifier learns from of real rows `[rows, dim]`: what it is asked about, unless a method blurs it."""
+        return self.represent(features)
+
+    def represent_drawn(self, embeddings: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Return rows of the final classifier's space, of classes with these embeddings: drawn features, unless a method draws there."""
+        return self.represent(self.draw(embeddings, noise))
 
     # ---- learning
 
@@ -134,7 +157,8 @@ class Generator(ABC):
         ----------
         features : `[rows, dim]`, rows of seen classes only.
         labels : class id of each row, `[rows]`; the classes that occur are the seen ones.
-        embeddings : `[classes, semantics]` of all classes that features may be wanted of; only those of seen classes are learned from.
+        embeddings : `[classes, semantics]` of all classes that features may be wanted of; only those of seen classes are learned from,
+            unless the generator states `uses_unseen_embeddings`.
         validation : scores the generator every `training.evaluate_every` epochs; the best parameters are kept.
         training : checkpoints, patience, how often is evaluated.
 
@@ -148,26 +172,31 @@ class Generator(ABC):
         features = np.asarray(features)
         ids = check_training(features, labels, embeddings)
         device = resolve_device(self.device)
+        join(device)
         self.classes = ()
         self.scaling = ColumnScaling.of(self.feature_scaling, features)
         self.rng = torch.Generator(device).manual_seed(self.seed)
         self.semantics, self.dim = embeddings.dim, features.shape[1]
+        self.embeddings, self.seen = embeddings, ids
         seen = SeenRows(
             ids,
             torch.from_numpy(self.scaling(features)).to(device),
             torch.from_numpy(positions(labels, ids, "the seen classes")).to(device),
             self._scaled(embeddings.rows(ids)).to(device),
+            self.unseen_embeddings().to(device),
         )
         self.networks = self.build(seen).to(device)
-        self.embeddings, self.classes, self.seen = embeddings, embeddings.ids, ids  # a validation draws features already
+        if rank():
+            self.rng.manual_seed(self.seed + rank() * 1_000_003)  # the same networks everywhere, other rows and noise
+        self.classes = embeddings.ids  # a validation draws features already
         self.history = train_players(self, seen, self.schedule, training, validation)
         return self
 
     def batch(self, seen: SeenRows) -> Batch:
         """Return a random batch of rows with their labels and embeddings."""
-        rows = torch.randint(
-            len(seen.labels), (min(self.schedule.batch_size, len(seen.labels)),), generator=self.rng, device=self.rng.device
-        )
+        together, mine = processes(), len(range(rank(), len(seen.labels), processes()))  # under torchrun: rows of one's own
+        size = min(max(1, self.schedule.batch_size // together), mine)
+        rows = torch.randint(mine, (size,), generator=self.rng, device=self.rng.device) * together + rank()
         labels = seen.labels[rows]
         return Batch(seen.features[rows], labels, seen.embeddings[labels])
 
@@ -179,19 +208,32 @@ class Generator(ABC):
         """Return standard normal noise `[rows, columns]` from the training's one source of randomness."""
         return torch.randn(rows, columns or self.noise_columns(), generator=self.rng, device=self.rng.device)
 
+    def unseen_embeddings(self) -> torch.Tensor:
+        """Return the scaled embeddings of the classes without rows, `[others, semantics]`; of no class where they are not used."""
+        seen = set(self.seen)
+        others = [c for c in self.embeddings.ids if c not in seen] if self.uses_unseen_embeddings else []
+        return self._scaled(self.embeddings.rows(others))
+
     def _scaled(self, embeddings: np.ndarray) -> torch.Tensor:
-        rows = torch.from_numpy(np.ascontiguousarray(embeddings, dtype=np.float32))
-        return nn.functional.normalize(rows) if self.embedding_scaling == "l2" else rows
+        scaling = Scaling.of(self.embedding_scaling, self.embeddings.rows(self.seen))
+        return torch.from_numpy(np.ascontiguousarray(scaling(embeddings), dtype=np.float32))
 
     # ---- use
 
     def synthesise(
-        self, classes: Sequence[str], per_class: int, *, embeddings: ClassEmbeddings | None = None, seed: int = 0
+        self,
+        classes: Sequence[str],
+        per_class: int,
+        *,
+        embeddings: ClassEmbeddings | None = None,
+        seed: int = 0,
+        represented: bool = False,
     ) -> Iterator[Features]:
         """Yield synthetic features of `classes`, `per_class` rows each, class after class, in blocks of bounded size.
 
         Rows are in the units of the training features and carry ids `CLASS#NUMBER`. A class's rows depend on its id, embedding and
-        `seed` alone, whatever else is asked for.
+        `seed` alone, whatever else is asked for. With `represented` they are rows of the final classifier's space, as `represented`
+        and `represented_training` give those of real images.
 
         Raises
         ------
@@ -214,16 +256,18 @@ class Generator(ABC):
         size = max(1, BLOCK_VALUES // (per_class * max(self.dim, self.widest())))
         for start in range(0, len(classes), size):
             part = list(classes[start : start + size])
-            drawn = self.scaling.back(self._drawn(part, rows[start : start + size], per_class, seed))
+            drawn = self._drawn(part, rows[start : start + size], per_class, seed, represented)
+            drawn = drawn if represented else self.scaling.back(drawn)
             labels = tuple(c for c in part for _ in range(per_class))
             yield Features(tuple(f"{c}#{k}" for c in part for k in range(per_class)), drawn, {"generator": self.name, "seed": seed}, labels)
 
-    def _drawn(self, classes: Sequence[str], embeddings: torch.Tensor, per_class: int, seed: int) -> np.ndarray:
+    def _drawn(self, classes: Sequence[str], embeddings: torch.Tensor, per_class: int, seed: int, represented: bool) -> np.ndarray:
         device = next(self.networks.parameters()).device
         noise = np.concatenate([class_noise(c, per_class, self.noise_columns(), seed) for c in classes])
         self.networks.eval()
-        with torch.no_grad():
-            drawn = self.draw(embeddings.repeat_interleave(per_class, dim=0).to(device), torch.from_numpy(noise).to(device))
+        with torch.no_grad(), mixed(self.precision, device):
+            draw = self.represent_drawn if represented else self.draw
+            drawn = draw(embeddings.repeat_interleave(per_class, dim=0).to(device), torch.from_numpy(noise).to(device))
         return drawn.float().cpu().numpy()
 
     def widest(self) -> int:
@@ -231,12 +275,24 @@ class Generator(ABC):
         return max((p.shape[0] for p in self.networks.parameters()), default=1)
 
     def represented(self, features: np.ndarray) -> np.ndarray:
-        """Return `represent` of features `[rows, dim]` in their own units, float32 `[rows, columns]`."""
+        """Return `represent` of features `[rows, dim]` in their own units, float32 `[rows, columns]`: rows to classify."""
+        return self._by_parts(features, self.represent)
+
+    def represented_training(self, features: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Return `represent_training` of features `[rows, dim]` in their own units, float32 `[rows, columns]`: rows to learn from.
+
+        A method that blurs rows blurs each on its own: repeat rows to have several views of one.
+        """
+        noise = torch.from_numpy(class_noise("", len(features), self.noise_columns(), seed))
+        return self._by_parts(features, self.represent_training, noise)
+
+    def _by_parts(self, features: np.ndarray, function: Callable[..., torch.Tensor], *more: torch.Tensor) -> np.ndarray:
         device = next(self.networks.parameters()).device
         self.networks.eval()
-        parts = torch.from_numpy(self.scaling(np.asarray(features, dtype=np.float32))).split(8192)
+        rows = (torch.from_numpy(self.scaling(np.asarray(features, dtype=np.float32))), *more)
+        parts = zip(*(r.split(8192) for r in rows), strict=True)
         with torch.no_grad():
-            return np.concatenate([self.represent(part.to(device)).float().cpu().numpy() for part in parts])
+            return np.concatenate([function(*(p.to(device) for p in part)).float().cpu().numpy() for part in parts])
 
 
 def class_noise(identifier: str, rows: int, columns: int, seed: int) -> np.ndarray:

@@ -12,8 +12,8 @@ from torch.nn import functional
 from kgzsl.errors import InvalidInputError
 from kgzsl.generators.base import Generator, SeenRows
 from kgzsl.generators.frozen import seen_softmax
-from kgzsl.generators.losses import gradient_penalty
-from kgzsl.generators.networks import perceptron
+from kgzsl.generators.losses import class_means, pivot, wasserstein
+from kgzsl.generators.networks import Critic, check_reaches, perceptron
 from kgzsl.generators.training import Batch, Player
 
 
@@ -26,6 +26,7 @@ class FCLSWGAN(Generator):
     critic_steps : steps of the critic per step of the generator.
     penalty : λ, weight of the gradient penalty.
     class_weight : β, weight of the classification loss.
+    pivot_weight : weight of the distance between drawn and real class means (`losses.pivot`), which f-CLSWGAN does without.
     end : activation behind the generator: `relu`, `sigmoid` or `linear`.
     settings : see `Generator`.
     """
@@ -40,28 +41,32 @@ class FCLSWGAN(Generator):
         critic_steps: int = 5,
         penalty: float = 10.0,
         class_weight: float = 0.01,
+        pivot_weight: float = 0.0,
         end: str = "relu",
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
-        if hidden < 1 or critic_steps < 1 or penalty < 0 or class_weight < 0:
+        if min(hidden, critic_steps) < 1 or min(penalty, class_weight, pivot_weight) < 0:
             raise InvalidInputError(
-                "hidden and critic_steps are at least 1, penalty and class_weight not negative",
-                received=f"{hidden}, {critic_steps}, {penalty}, {class_weight}",
+                "hidden and critic_steps are at least 1, penalty, class_weight and pivot_weight not negative",
+                received=f"{hidden}, {critic_steps}, {penalty}, {class_weight}, {pivot_weight}",
             )
-        self.hidden, self.critic_steps, self.penalty, self.class_weight, self.end = hidden, critic_steps, penalty, class_weight, end
+        self.hidden, self.critic_steps, self.end = hidden, critic_steps, end
+        self.penalty, self.class_weight, self.pivot_weight = penalty, class_weight, pivot_weight
 
     def build(self, seen: SeenRows) -> nn.ModuleDict:
         """Return G (equation 1), D, and the softmax of seen classes that stays frozen (equation 4)."""
+        check_reaches(self.end, seen.features)
         return nn.ModuleDict(
             {
                 "generator": perceptron([self.noise_columns() + self.semantics, self.hidden, self.dim], self.rng, end=self.end),
-                "critic": perceptron([self.dim + self.semantics, self.hidden, 1], self.rng),
+                "critic": Critic(self.dim, self.semantics, self.hidden, self.rng),
                 "classifier": seen_softmax(seen, self.rng),
             }
         )
 
     def players(self, seen: SeenRows) -> Sequence[Player]:
+        self.centres, _ = class_means(seen.features, seen.labels, len(seen.ids))
         return [
             Player("critic", ("critic",), self.critic_loss, self.critic_steps),
             Player("generator", ("generator",), self.generator_loss),
@@ -71,21 +76,15 @@ class FCLSWGAN(Generator):
         """Equation 2, negated: the critic tells real rows from drawn ones, its gradient held near length 1."""
         with torch.no_grad():
             fake = self.draw(batch.embeddings, self.gaussian(len(batch.features)))
-        distance = self.criticised(batch.features, batch.embeddings).mean() - self.criticised(fake, batch.embeddings).mean()
-        slope = gradient_penalty(lambda x: self.criticised(x, batch.embeddings), batch.features, fake, self.rng)
-        return self.penalty * slope - distance
+        return wasserstein(self.networks["critic"], batch.features, fake, batch.embeddings, self.penalty, self.rng)
 
     def generator_loss(self, batch: Batch, epoch: int) -> torch.Tensor:
         """Equation 5: drawn rows shall please the critic and be recognised as their class."""
         fake = self.draw(batch.embeddings, self.gaussian(len(batch.features)))
         recognised = functional.cross_entropy(self.networks["classifier"](fake), batch.labels)
-        return self.class_weight * recognised - self.criticised(fake, batch.embeddings).mean()
+        loss = self.class_weight * recognised - self.networks["critic"](fake, batch.embeddings).mean()
+        return loss + self.pivot_weight * pivot(fake, batch.labels, self.centres) if self.pivot_weight else loss
 
     def draw(self, embeddings: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         drawn: torch.Tensor = self.networks["generator"](torch.cat([noise, embeddings], dim=1))
         return drawn
-
-    def criticised(self, features: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
-        """Return the critic's opinion of each row, `[rows]`."""
-        opinion: torch.Tensor = self.networks["critic"](torch.cat([features, embeddings], dim=1))
-        return opinion[:, 0]

@@ -16,7 +16,7 @@ def seen_softmax(
     linear = nn.utils.skip_init(nn.Linear, seen.features.shape[1], len(seen.ids), device=rng.device)
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)
-    optimiser = torch.optim.Adam(linear.parameters(), lr=learning_rate)
+    optimiser = torch.optim.Adam(linear.parameters(), lr=learning_rate, fused=True)
     for _ in range(epochs):
         for rows in torch.randperm(len(seen.labels), generator=rng, device=rng.device).split(batch_size):
             optimiser.zero_grad(set_to_none=True)

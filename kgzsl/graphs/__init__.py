@@ -9,6 +9,7 @@ from kgzsl.graphs.link import Link, link
 from kgzsl.graphs.link_table import LinkTable, read_links, write_links
 from kgzsl.graphs.nearest import Nearest, nearest_seen
 from kgzsl.graphs.recipe import Recipe, load_recipe, shipped_recipes
+from kgzsl.graphs.rename import rename_nodes
 from kgzsl.graphs.views import View, ancestors, both_directions, descendants, directed, hop_distance, top_neighbours_view, typed, undirected
 from kgzsl.graphs.walks import top_neighbours
 
@@ -33,6 +34,7 @@ __all__ = [
     "load_recipe",
     "nearest_seen",
     "read_links",
+    "rename_nodes",
     "rooted",
     "shipped_recipes",
     "shortest_paths",

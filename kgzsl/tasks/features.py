@@ -10,7 +10,7 @@ Protocols
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -131,23 +131,14 @@ class FeatureTask:
         All rows of seen classes train the classifier for `zsl`; for `gzsl` those that are tested on do not. Settings and
         γ are chosen without either's test rows.
         """
+        if isinstance(self.semantics, GraphSemantics) and not self.semantics.predicts_weights:
+            return replace(self, data=self.semantics.on(self.data, seed), semantics=None).run(seed, evidence)
         data = self.data if self.data.test_seen_rows else self.data.with_test_seen(seed=seed)
         method = self._method(data, seed)
         conventional = Restricted(method.fit(self.data.train, data.split.classes), data.split.unseen)
-        protocols = {"zsl": zsl_metrics(conventional, data.test_unseen, seed=seed)}
         pseudo = data.with_pseudo_unseen(seed)
-        held_out = _tested(method.fit(pseudo.train, pseudo.split.classes), pseudo)
-        test = _tested(method.fit(data.train, data.split.classes), data)
-        boundary = any(c.name == "boundary" for c in self.choices)
-        further, answers = generalised(held_out, test, self.choices, prototypes=_prototypes(data, pseudo) if boundary else None, seed=seed)
-        if evidence is not None:
-            rows = data.test_unseen
-            best = conventional.scores(rows.matrix).argmax(axis=1)
-            evidence.add("zsl", rows.ids, rows.labels, [conventional.classes[i] for i in best], data.split.seen)
-            ids = [*data.test_seen_rows, *data.test_unseen_rows]
-            evidence.add("gzsl", ids, test.labels, answers.ids, frozenset(data.split.seen))
-            evidence.add_curve("gzsl", JointScores.from_scores(test.scores, test.truth, test.is_seen), further["gzsl"]["gamma"])
-        return {**protocols, **further}
+        rehearsed, joint = (method.fit(d.train, d.split.classes) for d in (pseudo, data))
+        return protocols(conventional, joint, data, rehearsed, pseudo, self.choices, seed, evidence)
 
     def _method(self, data: FeatureSet, seed: int) -> FeatureMethod:
         """The classifier with its settings, those of the grid chosen on seen classes of the training rows."""
@@ -182,6 +173,37 @@ def zsl_metrics(classifier: Classifier, rows: Features, *, seed: int = 0) -> dic
         "rows": len(truth),
         "candidates": len(classifier.classes),
     }
+
+
+def protocols(
+    conventional: Classifier,
+    joint: Classifier,
+    data: FeatureSet,
+    rehearsed: Classifier,
+    pseudo: FeatureSet,
+    choices: Sequence[Choice] = (),
+    seed: int = 0,
+    evidence: Evidence | None = None,
+) -> dict[str, dict[str, float]]:
+    """Return `zsl`, `gzsl` and its variants (see the module).
+
+    Parameters
+    ----------
+    conventional, joint : score the unseen classes of `data`, and all of them.
+    rehearsed : scores all classes of `pseudo`, `data.with_pseudo_unseen()`, and was fitted on its training rows; γ and the other
+        calibrations learn from its scores of the rows that `pseudo` tests on.
+    """
+    held_out, test = _tested(rehearsed, pseudo), _tested(joint, data)
+    boundary = any(c.name == "boundary" for c in choices)
+    further, answers = generalised(held_out, test, choices, prototypes=_prototypes(data, pseudo) if boundary else None, seed=seed)
+    rows = data.test_unseen
+    if evidence is not None:
+        best = np.concatenate([scores.argmax(axis=1) for _, scores in conventional.blocks(rows.matrix)])
+        evidence.add("zsl", rows.ids, rows.labels, [conventional.classes[i] for i in best], data.split.seen)
+        ids = [*data.test_seen_rows, *data.test_unseen_rows]
+        evidence.add("gzsl", ids, test.labels, answers.ids, frozenset(data.split.seen))
+        evidence.add_curve("gzsl", JointScores.from_scores(test.scores, test.truth, test.is_seen), further["gzsl"]["gamma"])
+    return {"zsl": zsl_metrics(conventional, rows, seed=seed), **further}
 
 
 def _tested(classifier: Classifier, data: FeatureSet) -> HeldOut:

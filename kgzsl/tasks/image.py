@@ -207,7 +207,7 @@ def _restrict(classifier: Classifier, classes: Sequence[str]) -> Classifier:
     if not classes:
         raise InvalidInputError("a protocol needs at least one candidate class", received="none")
     if isinstance(classifier, WeightRegression):  # fewer rows to multiply with
-        return WeightRegression.of_rows(classifier.weights.select(classes))
+        return classifier.select(classes)
     return Restricted(classifier, classes)
 
 
@@ -232,7 +232,7 @@ def bundle_metrics(bundle: Bundle, features: Features, protocol: str, unseen: Se
     axes = {"unseen-only": hidden, "+1K": [*hidden, *seen], "gzsl": [*seen, *hidden]}
     if protocol not in axes:
         raise InvalidInputError("a known protocol is needed", received=repr(protocol), remedy=f"choose from: {', '.join(axes)}")
-    classifier = WeightRegression.of_rows(bundle.weights.select(axes[protocol]))
+    classifier = bundle.classifier.select(axes[protocol])
     images = features.of_classes(axes["gzsl"] if protocol == "gzsl" else hidden)
     counts = {"images": len(images), "images_of_other_classes": len(features) - len(images)}
     if protocol == "gzsl":

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kgzsl.classifiers import CLASSIFIERS, Classifier, WeightRegression, weight_classifier
+from kgzsl.classifiers import CLASSIFIERS, Classifier, WeightRegression, regression_classifier, weight_classifier
 from kgzsl.encoders import ENCODERS, Encoder
 from kgzsl.errors import InvalidInputError, UnknownNameError
 from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Vectors
@@ -28,18 +28,31 @@ class Knowledge:
     weights: ClassifierWeights
 
 
-def encoder_method(knowledge: Knowledge, name: str, settings: Mapping[str, Any] | None = None) -> Method:
+@dataclass(frozen=True)
+class Scoring:
+    """By which kind of weight regression an encoder's predicted weights are scored, and its settings."""
+
+    name: str = WeightRegression.name
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def classifier(self) -> WeightRegression:
+        """Return a new classifier; raises what is wrong with name or settings."""
+        return regression_classifier(self.name, self.settings)
+
+
+def encoder_method(knowledge: Knowledge, name: str, settings: Mapping[str, Any] | None = None, scored_by: Scoring | None = None) -> Method:
     """Return the method that fits an encoder on the seen classes' weights and regresses all candidates'.
 
     One encoder is fitted anew by every call, so that what needs no weights (`UnsupervisedEncoder.learn`) is learned once.
     """
     encoder: Encoder = ENCODERS.make(name, settings)
+    scoring = scored_by or Scoring()
 
     def fit(seen: Sequence[str], candidates: Sequence[str]) -> Classifier:
         view = encoder.view(knowledge.graph)
         targets = knowledge.weights.select(seen)
         encoder.fit(view, knowledge.vectors, targets)
-        return WeightRegression().fit(targets, encoder.encode(view, knowledge.vectors, candidates))
+        return scoring.classifier().fit(targets, encoder.encode(view, knowledge.vectors, candidates))
 
     return fit
 
@@ -69,7 +82,7 @@ def oracle_method(knowledge: Knowledge) -> Method:
 ON_TEXT = ("conse", "icis")
 
 
-def check_method(name: str, settings: Mapping[str, Any] | None = None) -> None:
+def check_method(name: str, settings: Mapping[str, Any] | None = None, scored_by: Scoring | None = None) -> None:
     """Check a method's name and settings without any data, before long work.
 
     Raises
@@ -78,6 +91,10 @@ def check_method(name: str, settings: Mapping[str, Any] | None = None) -> None:
     InvalidInputError : a setting that the method does not have.
     """
     names = [entry.name for entry in ENCODERS]
+    if scored_by is not None:
+        scored_by.classifier()
+        if name in [*ON_TEXT, "oracle"]:
+            raise InvalidInputError("only an encoder's predicted weights are scored by a classifier of one's choice", received=f"`{name}`")
     if name in names:
         ENCODERS.make(name, settings)
     elif name in ON_TEXT:
@@ -90,12 +107,12 @@ def check_method(name: str, settings: Mapping[str, Any] | None = None) -> None:
         raise InvalidInputError(f"`{name}` takes no settings", received=", ".join(sorted(settings)))
 
 
-def make_method(knowledge: Knowledge, name: str, settings: Mapping[str, Any] | None = None) -> Method:
+def make_method(knowledge: Knowledge, name: str, settings: Mapping[str, Any] | None = None, scored_by: Scoring | None = None) -> Method:
     """Return the method called `name`: an encoder's name, one of `ON_TEXT` or `oracle`; see `check_method` for what is refused."""
-    check_method(name, settings)
+    check_method(name, settings, scored_by)
     if name == "oracle":
         return oracle_method(knowledge)
-    return (text_method if name in ON_TEXT else encoder_method)(knowledge, name, settings)
+    return text_method(knowledge, name, settings) if name in ON_TEXT else encoder_method(knowledge, name, settings, scored_by)
 
 
 def takes_seed(name: str) -> bool:

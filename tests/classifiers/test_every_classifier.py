@@ -98,6 +98,10 @@ class TestWeightRegression(WeightClassifierCase):
         return ClassEmbeddings(axis, predicted.matrix, predicted.meta)
 
 
+class TestRefinedRegression(TestWeightRegression):
+    name = "refined_regression"
+
+
 def test_no_classifier_is_without_a_case():
     members = inspect.getmembers(sys.modules[__name__], inspect.isclass)
     cases = {c.name for _, c in members if issubclass(c, ClassifierCase) and "name" in vars(c)}

@@ -94,6 +94,15 @@ def test_seen_classes_by_list_from_the_backbones_own_head(shelf, tmp_path):
     assert (report["classes"], report["seen"]) == (158, 118)
 
 
+def test_a_bundle_is_fitted_with_the_classifier_that_was_asked_for(shelf, bundle, photo, tmp_path):
+    good(*fit(shelf, tmp_path / "b", "--classifier", "refined_regression"))
+    assert Bundle.load(tmp_path / "b").meta["classifier"]["name"] == "refined_regression"
+    found, plain = (json.loads(good("predict", b, photo, "--explain", "--json").stdout)["records"][0] for b in (tmp_path / "b", bundle))
+    assert found["explanation"]["carriers"] and found["answers"] != plain["answers"]
+    assert isinstance(run(*fit(shelf, tmp_path / "c", "--classifier", "conse")).exception, InvalidInputError)
+    assert not (tmp_path / "c").exists()
+
+
 def test_predict_a_photograph(bundle, photo):
     text = good("predict", bundle, photo, "--top", "3", "--explain").stdout
     assert text.startswith(photo.name) and "never seen]" in text and "is a kind of: " in text and "carried by seen classes: " in text

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from kgzsl.experiments.cell import method_of
 from kgzsl.experiments.leaderboard import semantics_of
 
 #: Curves in one drawing: as many as can be told apart by their dashes.
@@ -30,7 +31,7 @@ def curve_of(result: Mapping[str, Any]) -> Curve | None:
             notes = [f"AUSUC {100 * area['mean']:.1f}{' over all runs' if area['runs'] > 1 else ''}"] if area else []
             notes += [f"chosen: S {100 * chosen[0]:.1f}, U {100 * chosen[1]:.1f}"] if chosen else []
             return Curve(
-                label=f"{result['cell']['method']['name']}, {semantics_of(result)}",
+                label=f"{method_of(result['cell'])['name']}, {semantics_of(result)}",
                 points=[(100 * s, 100 * u) for s, u in protocol["curve"]],
                 chosen=(100 * chosen[0], 100 * chosen[1]) if chosen else None,
                 note="; ".join(notes),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kgzsl.experiments.cell import method_of
 from kgzsl.experiments.leaderboard import COLUMNS, FURTHER, Row, rows_of, semantics_of, value_text
 from kgzsl.experiments.report.charts import CURVES, curve_of, drawing
 from kgzsl.experiments.report.groups import Group, groups_of, told_apart
@@ -83,7 +84,7 @@ def _published(members: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found = {}
     for result in members:
         for entry in result["cell"].get("published", ()):
-            method = result["cell"]["method"]["name"]
+            method = method_of(result["cell"])["name"]
             found[method, entry["metric"], entry["source"]] = {"method": method, "why": "", **entry}
     return list(found.values())
 
@@ -98,7 +99,7 @@ def _shown(result: Mapping[str, Any], anchors: Mapping[str, str], pictures: Pict
         "anchor": anchors[result["cell"]["name"]],
         "name": result["cell"]["name"],
         "facts": facts(result),
-        "summary": f"{result['task']}, {result['dataset']['name']}: {result['cell']['method']['name']}, {semantics_of(result)}",
+        "summary": f"{result['task']}, {result['dataset']['name']}: {method_of(result['cell'])['name']}, {semantics_of(result)}",
         "metrics": metrics,
         "intervals": any(metric.interval for _, values in metrics for metric in values),
         "chart": drawing([curve] if curve else []),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from kgzsl.experiments.cell import method_of
 from kgzsl.experiments.leaderboard import markdown, published_markdown, rows_of, semantics_of
 from kgzsl.experiments.report.groups import groups_of, told_apart
 
@@ -56,14 +57,16 @@ def facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what a result was made with, as `(name, value)` lines."""
     cell, dataset, env = result["cell"], result["dataset"], result["environment"]
     semantics = cell.get("semantics", {})
-    settings = {**cell["method"].get("settings", {}), **cell["method"].get("grid", {})}
+    method = method_of(cell)
+    settings = {**method.get("settings", {}), **method.get("grid", {})}
     further = [c if isinstance(c, str) else f"{c['name']} ({_settings(c.get('settings', {}))})" for c in cell.get("calibrations", ())]
     # the versions last, the machine after them
     order = sorted(env.items(), key=lambda item: (item[0] in ("platform", "machine", "cpus"), item[0] != "kgzsl"))
     lines = [
         ("task", result["task"]),
         ("dataset", f"{dataset['name']}, version {dataset['version']}" + _short(" digest", dataset.get("digest"))),
-        ("method", cell["method"]["name"] + (f" ({_settings(settings)})" if settings else "")),
+        ("method", method["name"] + (f" ({_settings(settings)})" if settings else "")),
+        ("head", _head(cell["generator"]) if "generator" in cell else ""),
         ("features", cell.get("backbone") or f"those of {dataset['name']}"),
         ("semantics", semantics_of(result) + (f" ({_settings(semantics['settings'])})" if semantics.get("settings") else "")),
         ("graph", cell.get("graph", "")),
@@ -82,6 +85,13 @@ def facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _settings(settings: Mapping[str, Any]) -> str:
     """Settings as `key=value`; several values are those that were chosen from."""
     return ", ".join(f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in settings.items())
+
+
+def _head(generator: Mapping[str, Any]) -> str:
+    """What learns from a generator's rows, and how many there are of a class where that is said."""
+    head = generator.get("head", "softmax")
+    text = head if isinstance(head, str) else f"{head['name']} ({_settings(head.get('settings', {}))})"
+    return text + (f", {generator['per_class']:,} synthetic rows of each unseen class" if "per_class" in generator else "")
 
 
 def _splits(result: Mapping[str, Any]) -> str:
