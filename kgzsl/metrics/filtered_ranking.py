@@ -91,11 +91,6 @@ class Ranks:
         best, worst = self.greater + 1.0, (self.greater + self.equal).astype(np.float64)
         return {"optimistic": best, "pessimistic": worst, "realistic": (best + worst) / 2}[tie]
 
-    @classmethod
-    def gather(cls, parts: Sequence[Ranks]) -> Ranks:
-        """Return the questions of all parts, in order."""
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__})
-
 
 class KnownAnswers:
     """Which answers of a question are known to be true.
@@ -147,7 +142,7 @@ def filtered_ranks(
     *,
     sides: Sequence[str] = SIDES,
     candidates: Mapping[str, CandidateLists] | None = None,
-    block_bytes: int = 256 << 20,
+    block_bytes: int = 128 << 20,
     progress: Callable[[int], object] | None = None,
 ) -> Ranks:
     """Return the filtered ranks of the true heads and tails of some triples.
@@ -170,6 +165,7 @@ def filtered_ranks(
     ------
     InvalidInputError : no triples, an unknown side, an entity that is none, or scores of another shape or not finite.
     """
+    lists = candidates or {}
     if not len(triples):
         raise InvalidInputError("ranks need at least one triple", received="none")
     for side in sides:
@@ -178,17 +174,26 @@ def filtered_ranks(
     largest = max(int(triples[:, [_HEAD, _TAIL]].max()), known.largest)
     if largest >= entities:
         raise InvalidInputError(f"triples speak of {entities:,} entities, numbered from 0", received=f"number {largest:,}")
-    found = []
+    asked = {side: len(triples) if side not in lists else int(np.count_nonzero(lists[side].of >= 0)) for side in sides}
+    if not any(asked.values()):
+        raise InvalidInputError("a protocol asks about some of the triples", received=f"no list for any of {len(triples):,}")
+    # Written in place: small arrays kept from every block would lie between the large ones, whose memory could not be given back.
+    found, done = _empty_ranks(sum(asked.values())), 0
     for side in sides:
-        lists = (candidates or {}).get(side)
-        for rows in _blocks(triples, side, entities, lists, block_bytes):
-            found.append(_rank_block(score, triples, rows, side, known, entities, lists))
+        for rows in _blocks(triples, side, entities, lists.get(side), block_bytes):
+            block = _rank_block(score, triples, rows, side, known, entities, lists.get(side))
+            for name, values in vars(block).items():
+                getattr(found, name)[done : done + len(rows)] = values
+            del block
+            done += len(rows)
             if progress:
                 progress(len(rows))
-    if not found:
-        raise InvalidInputError("a protocol asks about some of the triples", received=f"no list for any of {len(triples):,}")
-    every = Ranks.gather(found)
-    return every._take(np.lexsort((every.row, every.side)))
+    return found._take(np.lexsort((found.row, found.side)))
+
+
+def _empty_ranks(questions: int) -> Ranks:
+    whole = {name: np.empty(questions, dtype=np.int64) for name in ("row", "relation", "greater", "equal", "options")}
+    return Ranks(side=np.empty(questions, dtype=np.int8), missed=np.empty(questions, dtype=bool), **whole)
 
 
 def _blocks(triples: np.ndarray, side: str, entities: int, lists: CandidateLists | None, block_bytes: int) -> Iterator[np.ndarray]:
@@ -224,19 +229,21 @@ def _rank_block(
     every = np.arange(len(rows))
     own_place = block[:, answer] if columns is None else np.searchsorted(columns, block[:, answer])
     own = scores[_on(query, scores), _on(own_place, scores)][:, None]
-    taken = _taken(known, queries, columns, width)
-    left = scores.masked_fill(torch.from_numpy(taken).to(scores.device), _LOWEST)[_on(query, scores)]
+    asked, taken = _taken(known, queries, columns)
+    rest = scores.clone()
+    rest[_on(asked, scores), _on(taken, scores)] = _LOWEST
+    left = rest[_on(query, scores)]
+    own_taken = (left[_on(every, scores), _on(own_place, scores)] == _LOWEST).cpu().numpy()
+    left[_on(every, scores), _on(own_place, scores)] = _LOWEST
+    missed = np.zeros(len(rows), dtype=bool)
     if listed is None or columns is None:
-        missed = np.zeros(len(rows), dtype=bool)
-        options = width - taken.sum(axis=1)[query] + taken[query, own_place]
+        options = width - np.bincount(asked, minlength=len(queries))[query] + own_taken
     else:
         allowed = np.zeros((len(rows), width), dtype=bool)
         allowed[listed[0], np.searchsorted(columns, listed[1])] = True
         missed = ~allowed[every, own_place]
-        allowed[every, own_place] = False
-        options = (allowed & ~taken[query]).sum(axis=1) + 1
         left.masked_fill_(torch.from_numpy(~allowed).to(scores.device), _LOWEST)
-    left[_on(every, scores), _on(own_place, scores)] = _LOWEST
+        options = 1 + (left > _LOWEST).sum(dim=1).cpu().numpy()
     greater, equal = (compared.sum(dim=1).cpu().numpy() for compared in (left > own, left == own))
     return Ranks(
         side=np.full(len(rows), SIDES.index(side), dtype=np.int8),
@@ -249,16 +256,14 @@ def _rank_block(
     )
 
 
-def _taken(known: KnownAnswers, queries: Queries, columns: np.ndarray | None, width: int) -> np.ndarray:
-    """Return which candidates are known answers, bool `[queries, width]`."""
+def _taken(known: KnownAnswers, queries: Queries, columns: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the query and the column of every known answer that is a candidate, each int64 `[answers]`."""
     query, entity = known.of(queries)
-    if columns is not None:
-        place = np.searchsorted(columns, entity).clip(max=width - 1)
-        inside = columns[place] == entity
-        query, entity = query[inside], place[inside]
-    taken = np.zeros((len(queries), width), dtype=bool)
-    taken[query, entity] = True
-    return taken
+    if columns is None:
+        return query, entity
+    place = np.searchsorted(columns, entity).clip(max=len(columns) - 1)
+    inside = columns[place] == entity
+    return query[inside], place[inside]
 
 
 def list_entries(lists: CandidateLists, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
