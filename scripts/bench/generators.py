@@ -31,6 +31,7 @@ from kgzsl.encoders.precision import mixed
 from kgzsl.experiments.runner import environment
 from kgzsl.generators import Batch, Generator, SeenRows
 from kgzsl.generators.fclswgan import FCLSWGAN
+from kgzsl.generators.networks import Critic
 from kgzsl.generators.training import Player, Schedule, _hold, _optimiser
 from kgzsl.matrices import ClassEmbeddings
 
@@ -119,6 +120,7 @@ class Loop:
     def __init__(self, generator: FCLSWGAN, seen: SeenRows) -> None:
         self.seen, self.batch = seen, generator.schedule.batch_size
         self.generator, critic = clone(generator.networks["generator"]), generator.networks["critic"]
+        assert isinstance(critic, Critic) and critic.condition is not None
         first, last = nn.Linear(generator.dim + generator.semantics, generator.hidden), nn.Linear(generator.hidden, 1)
         with torch.no_grad():
             first.weight.copy_(torch.cat([critic.features.weight, critic.condition.weight], dim=1))
@@ -189,13 +191,15 @@ class Loop:
         loss = self.critic_losses(noise, torch.rand(self.batch, 1, generator=generator.rng))
         generator.rng.set_state(state)
         critic = generator.networks["critic"].requires_grad_(True)
+        first_layer = self.critic[0]
+        assert isinstance(critic, Critic) and critic.condition is not None and isinstance(first_layer, nn.Linear)
         with mixed(generator.precision, torch.device("cpu")):
             ours = generator.critic_loss(Batch(self.rows, self.labels, self.embeddings), 1)
         ours.backward()
-        assert isinstance(critic.features, nn.Linear) and isinstance(critic.condition, nn.Linear)
-        first = torch.cat([critic.features.weight.grad, critic.condition.weight.grad], dim=1)  # type: ignore[list-item]
-        want = self.critic[0].weight.grad
-        assert want is not None
+        halves = critic.features.weight.grad, critic.condition.weight.grad
+        want = first_layer.weight.grad
+        assert halves[0] is not None and halves[1] is not None and want is not None
+        first = torch.cat([halves[0], halves[1]], dim=1)
         return {
             "relative_difference_of_loss": abs(float(ours.detach()) - loss) / abs(loss),
             "relative_difference_of_gradient": float((first - want).norm() / want.norm()),
