@@ -21,7 +21,7 @@ class _LogSumExp(torch.autograd.Function):
     """ln Σ exp of `queries @ entities.T` along entities, float32 `[queries]`; dense products in a type, only the softmax is kept."""
 
     @staticmethod
-    def forward(ctx: Any, queries: torch.Tensor, entities: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:  # type: ignore[override]
+    def forward(ctx: Any, queries: torch.Tensor, entities: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         q, e = queries.to(dtype), entities.to(dtype)
         logits = q @ e.T
         best = logits.argmax(dim=1, keepdim=True)
@@ -31,7 +31,7 @@ class _LogSumExp(torch.autograd.Function):
         return (top - share.gather(1, best).float().log())[:, 0]
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         q, e, share = ctx.saved_tensors
         weighted = share.mul_(gradient[:, None].to(share.dtype))
         return (weighted @ e).float(), (weighted.T @ q).float(), None
