@@ -24,11 +24,10 @@ class _LogSumExp(torch.autograd.Function):
     def forward(ctx: Any, queries: torch.Tensor, entities: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         q, e = queries.to(dtype), entities.to(dtype)
         logits = q @ e.T
-        best = logits.argmax(dim=1, keepdim=True)
-        top = logits.gather(1, best).float()
+        top = logits.amax(dim=1).float()
         share = logits.softmax(dim=1)
         ctx.save_for_backward(q, e, share)
-        return (top - share.gather(1, best).float().log())[:, 0]
+        return top - share.amax(dim=1).float().log()
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:

@@ -16,6 +16,7 @@ from kgzsl.datasets.completion_set import HEAD, RELATION, TAIL
 from kgzsl.encoders.triples import Triples as CorruptibleTriples
 from kgzsl.errors import InvalidInputError
 from kgzsl.metrics.filtered_ranking import SIDES
+from kgzsl.registry import Resolver
 
 
 class DotLinks(LinkModel):
@@ -235,4 +236,5 @@ class RotatELinks(DistanceLinks):
         return self.flat(_turned(self._unflat(given), self._unflat(relation), side))
 
 
-LINK_MODELS: dict[str, type[LinkModel]] = {cls.name: cls for cls in (ComplExLinks, DistMultLinks, RotatELinks, TransELinks)}
+#: Third parties add theirs through the entry-point group `kgzsl.link-models`.
+LINK_MODELS: Resolver[LinkModel] = Resolver("link-models", LinkModel, [ComplExLinks, DistMultLinks, RotatELinks, TransELinks])  # type: ignore[type-abstract]

@@ -61,7 +61,7 @@ def load_link_model(path: str | os.PathLike[str], facts: Triples | None = None, 
 
     manifest = read_manifest(path, KIND)
     try:
-        model = LINK_MODELS[manifest["model"]](**manifest["settings"])
+        model = LINK_MODELS.make(manifest["model"], manifest["settings"])
         names = json.loads((Path(path) / "names.json").read_text(encoding="utf-8"))
         model.entities, model.relations = tuple(names["entities"]), tuple(names["relations"])
         model.history = History.of(manifest["history"])
@@ -83,3 +83,8 @@ def load_link_model(path: str | os.PathLike[str], facts: Triples | None = None, 
         )
     model._take(entities, relations)
     return model
+
+
+def saved_dataset(path: str | os.PathLike[str]) -> str:
+    """Return the digest of the completion set that a saved model was fitted on."""
+    return str(read_manifest(path, KIND, verify=False).get("dataset", ""))

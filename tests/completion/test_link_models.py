@@ -13,7 +13,7 @@ import torch
 from kgzsl.completion import TrainingFacts
 from kgzsl.completion.answers import Questions, answers_loss, log_sum_exp
 from kgzsl.completion.link_base import LinkModel, stopping_triples
-from kgzsl.completion.links import LINK_MODELS, ComplExLinks
+from kgzsl.completion.links import LINK_MODELS, ComplExLinks, RotatELinks
 from kgzsl.completion.saved import load_link_model, save_link_model
 from kgzsl.datasets import Triples, read_completion_set
 from kgzsl.datasets.completion_set import CompletionSet
@@ -22,6 +22,7 @@ from kgzsl.metrics.filtered_ranking import KnownAnswers, Queries, filtered_ranks
 from kgzsl.tasks.completion import completion_ranks
 
 ROWS = np.array([[0, 0, 1], [0, 0, 2], [1, 0, 2], [1, 1, 3], [2, 1, 3], [3, 1, 0], [4, 0, 1], [0, 1, 4]])
+NAMES = [entry.name for entry in LINK_MODELS]
 SMALL: dict[str, Any] = {"dim": 6, "epochs": 4, "batch_size": 3, "evaluate_every": 2}
 
 
@@ -36,12 +37,12 @@ def umls() -> CompletionSet:
     return read_completion_set("umls")
 
 
-@pytest.mark.parametrize("name", sorted(LINK_MODELS))
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("side", ["tail", "head"])
 def test_scores_are_those_of_pykeens_interaction(name: str, side: str) -> None:
     from pykeen.nn import modules
 
-    model = LINK_MODELS[name](**SMALL).fit(training())
+    model = LINK_MODELS.lookup(name)(**SMALL).fit(training())
     kinds = {
         "transe": modules.TransEInteraction(p=1),
         "rotate": modules.RotatEInteraction(),
@@ -77,7 +78,7 @@ def slow_loss(model: LinkModel, weight: float) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", ["complex", "distmult"])
 def test_loss_over_all_answers_against_a_loop(name: str) -> None:
-    model = LINK_MODELS[name](**SMALL)
+    model = LINK_MODELS.lookup(name)(**SMALL)
     model.entities, model.relations = tuple("abcde"), ("p", "q")
     model.network = model._untrained(ROWS, seed=3)
     with torch.no_grad():
@@ -146,14 +147,14 @@ def test_umls_is_learned_and_ranked_as_pykeen_ranks(umls: CompletionSet) -> None
 @pytest.mark.parametrize("name", ["transe", "rotate", "distmult"])
 def test_other_models_learn_umls(umls: CompletionSet, name: str) -> None:
     settings: dict[str, Any] = {"batch_size": 100} if name == "distmult" else {"negatives": 8, "margin": 4.0, "learning_rate": 0.02}
-    model = LINK_MODELS[name](dim=40, epochs=12, evaluate_every=12, **settings).fit(TrainingFacts.of(umls))
+    model = LINK_MODELS.lookup(name)(dim=40, epochs=12, evaluate_every=12, **settings).fit(TrainingFacts.of(umls))
     assert ranking_metrics(completion_ranks(umls, model.score))["mrr"] > 0.5
 
 
-@pytest.mark.parametrize("name", sorted(LINK_MODELS))
+@pytest.mark.parametrize("name", NAMES)
 def test_fits_repeat_bit_for_bit_and_leave_the_global_generator(name: str) -> None:
     before = torch.random.get_rng_state()
-    one, two, other = (LINK_MODELS[name](**SMALL).fit(training(), seed=s).entity_vectors() for s in (1, 1, 2))
+    one, two, other = (LINK_MODELS.lookup(name)(**SMALL).fit(training(), seed=s).entity_vectors() for s in (1, 1, 2))
     np.testing.assert_array_equal(one, two)
     assert not np.array_equal(one, other)
     assert torch.equal(before, torch.random.get_rng_state())
@@ -161,7 +162,7 @@ def test_fits_repeat_bit_for_bit_and_leave_the_global_generator(name: str) -> No
 
 @pytest.mark.parametrize("name", ["complex", "transe"])
 def test_a_training_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
-    kind, long = LINK_MODELS[name], {**SMALL, "epochs": 6, "patience": 0}
+    kind, long = LINK_MODELS.lookup(name), {**SMALL, "epochs": 6, "patience": 0}
     whole = kind(**long).fit(training())
 
     class Stopped(Exception):
@@ -208,9 +209,9 @@ def test_held_out_triples_stand_in_where_validation_is_of_other_relations() -> N
     assert own.tolist() == [[2, 0, 4]]
 
 
-@pytest.mark.parametrize("name", sorted(LINK_MODELS))
+@pytest.mark.parametrize("name", NAMES)
 def test_saved_models_score_the_same(name: str, tmp_path: Path) -> None:
-    model = LINK_MODELS[name](**SMALL).fit(training())
+    model = LINK_MODELS.lookup(name)(**SMALL).fit(training())
     save_link_model(model, tmp_path / "m", dataset="d")
     again = load_link_model(tmp_path / "m", training().facts)
     queries = Queries("head", np.arange(5), np.zeros(5, dtype=np.int64))
@@ -254,7 +255,7 @@ def test_settings_and_states_that_make_no_sense() -> None:
             ComplExLinks(**bad)
     for bad in ({"negatives": 0}, {"margin": 0.0}, {"temperature": float("inf")}):
         with pytest.raises(InvalidInputError):
-            LINK_MODELS["rotate"](**bad)
+            RotatELinks(**bad)
     with pytest.raises(InvalidInputError, match="after fit"):
         ComplExLinks().score(Queries("tail", np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)), None)
     with pytest.raises(InvalidInputError, match="after fit"):
