@@ -6,9 +6,7 @@ put together: no request waits for a timer, and under load the batches grow by t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +15,7 @@ import numpy as np
 from kgzsl.bundle import Bundle
 from kgzsl.errors import IncompatibleError, InvalidInputError
 from kgzsl.service.adding import Added
-from kgzsl.service.problems import BusyError
+from kgzsl.service.batching import Batcher
 from kgzsl.service.store import ServedBundle
 
 #: Rows of one product.
@@ -87,62 +85,18 @@ class Predictor:
     """Answers for one bundle; one product runs at a time, in a thread of its own."""
 
     def __init__(self, served: ServedBundle, waiting: int) -> None:
-        self.served, self._limit = served, waiting
-        self._waiting: list[tuple[Asked, asyncio.Future[list[list[dict[str, Any]]]]]] = []
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"predict-{served.name}")
-        self._running = False
+        self.served = served
         bundle = served.bundle
         self._penalty = np.where(bundle.seen, np.float32(bundle.gamma), np.float32(0))
         self._transposed = bundle.weights.matrix.T
         self.temperature = float(bundle.meta.get("temperature", TEMPERATURE))
+        self._batcher: Batcher[Asked, list[list[dict[str, Any]]]] = Batcher(
+            self.answer, lambda asked: len(asked.rows), BATCH_ROWS, waiting, f"predict-{served.name}"
+        )
 
     async def ask(self, asked: Asked) -> list[list[dict[str, Any]]]:
-        """Return the best answers of every row, best first.
-
-        Raises
-        ------
-        BusyError : too many requests wait already.
-        """
-        if len(self._waiting) >= self._limit:
-            raise BusyError(
-                "at most so many predictions wait at a time",
-                received=f"{self._limit:,} do",
-                remedy="come back in a second, or send rows together",
-            )
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[list[list[dict[str, Any]]]] = loop.create_future()
-        self._waiting.append((asked, future))
-        if not self._running:
-            self._running = True
-            loop.create_task(self._work())
-        return await future
-
-    async def _work(self) -> None:
-        """Answer what waits, batch by batch, until nothing does."""
-        loop = asyncio.get_running_loop()
-        try:
-            while self._waiting:
-                batch = self._next()
-                try:
-                    found = await loop.run_in_executor(self._thread, self.answer, [asked for asked, _ in batch])
-                except Exception as error:  # told to everyone who waits
-                    for _, future in batch:
-                        if not future.done():
-                            future.set_exception(error)
-                    continue
-                for (_, future), answers in zip(batch, found, strict=True):
-                    if not future.done():  # a client that went away
-                        future.set_result(answers)
-        finally:
-            self._running = False
-
-    def _next(self) -> list[tuple[Asked, asyncio.Future[list[list[dict[str, Any]]]]]]:
-        count, rows = 0, 0
-        while count < len(self._waiting) and (count == 0 or rows + len(self._waiting[count][0].rows) <= BATCH_ROWS):
-            rows += len(self._waiting[count][0].rows)
-            count += 1
-        batch, self._waiting = self._waiting[:count], self._waiting[count:]
-        return batch
+        """Return the best answers of every row, best first; BusyError when too many requests wait already."""
+        return await self._batcher.ask(asked)
 
     def answer(self, batch: Sequence[Asked]) -> list[list[list[dict[str, Any]]]]:
         """Return the answers of several requests, `[requests][rows][top]`; one request of many rows goes through in blocks."""
@@ -204,4 +158,4 @@ class Predictor:
 
     def close(self) -> None:
         """End the thread once its work is done."""
-        self._thread.shutdown(wait=False)
+        self._batcher.close()

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import orjson
+
 from kgzsl.service.adding import AddedClasses, folder_of
+from kgzsl.service.helper import Helper
 from kgzsl.service.guard import Metrics
 from kgzsl.service.predicting import Predictor
 from kgzsl.service.settings import Settings
@@ -78,11 +81,15 @@ class State:
 
     async def query(self, served: ServedGraph, text: str, rows: int) -> dict[str, Any]:
         """Return the answer to a SPARQL query."""
-        from kgzsl.graphs.query import GraphStore
+        helper = self.querier(served)
+        request = orjson.dumps({"query": text.encode("utf-8", "replace").decode(), "limit": rows})
+        return orjson.loads(await self.run(helper.ask, request))
 
-        store: GraphStore = self.once("sparql", served.key, lambda: GraphStore(served.graph))
-        answer = await self.run(lambda: store.query(text, limit=rows, seconds=self.settings.limits.query_seconds))
-        return {"kind": answer.kind, "columns": answer.columns, "rows": answer.rows, "truncated": answer.truncated}
+    def querier(self, served: ServedGraph) -> Helper:
+        """Return what answers SPARQL over a graph."""
+        seconds = self.settings.limits.query_seconds
+        found: Helper = self.once("sparql", served.key, lambda: Helper("sparql", {"path": str(served.path)}, seconds, "a query"))
+        return found
 
     def tell_others(self) -> None:
         """Have the other workers reload as well: the parent passes the signal on to all, this one aside by being done already."""
@@ -95,3 +102,6 @@ class State:
     def close(self) -> None:
         """End the threads; their work is done, or nobody waits for it."""
         self.threads.shutdown(wait=False, cancel_futures=True)
+        for made in self._made.values():
+            if hasattr(made, "close"):
+                made.close()
