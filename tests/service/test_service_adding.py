@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from serving import LEFT_OUT
 
 from kgzsl.encoders import ENCODERS
 from kgzsl.graphs.attach import NewClass, attach
@@ -11,8 +12,6 @@ from kgzsl.matrices import Vectors
 from kgzsl.service.adding import Added, AddedClasses
 from kgzsl.service.client import ServiceProblem
 from kgzsl.sources.base import SourceInfo
-
-from tests.service.conftest import LEFT_OUT
 
 
 @pytest.fixture
@@ -44,7 +43,9 @@ def test_an_added_class_is_answered_explained_and_taken_away(client, bundle):
     (added,) = client.add_classes("carnivores", ["ocelot"])
     assert added.id == LEFT_OUT[0] and added.candidates[0].id == LEFT_OUT[0]
     _, (row,) = client.embed("carnivores", [added.id])
-    (one,) = client.predict_features("carnivores", row[None, :-1] * 50, explain=True)
+    (one,) = client.predict_features("carnivores", row[None, :-1] * 50, top=3)
+    assert added.id in [a.id for a in one.answers]
+    (one,) = client.predict_features("carnivores", row[None, :-1] * 50, classes=[added.id], explain=True)
     assert one.answers[0].id == added.id and one.explanation.carriers and one.explanation.path.nodes[0].id == added.id
     assert [c.id for c in client.classes("carnivores", "ocelot").classes] == [added.id]
     client.remove_class("carnivores", added.id)
