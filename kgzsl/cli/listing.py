@@ -24,6 +24,7 @@ NOUNS = {
     "text-encoders": ("kgzsl.vectors", "TEXT_ENCODERS"),
     "feature-sets": ("kgzsl.datasets", "FEATURE_SETS"),
     "completion-sets": ("kgzsl.datasets", "COMPLETION_SETS"),
+    "link-models": ("kgzsl.completion.links", "LINK_MODELS"),
     "composition-sets": ("kgzsl.datasets", "COMPOSITION_SETS"),
 }
 
