@@ -1,0 +1,142 @@
+// What the parts of the page tell each other.
+
+import { makeAdding } from "./adding.js";
+import { card, failed, waiting } from "./answers.js";
+import * as api from "./api.js";
+import { byId, el, problemCard, say } from "./dom.js";
+import { address, makeGraph, readAddress } from "./graph.js";
+import { makePhoto } from "./photo.js";
+import { makeSearch } from "./search.js";
+import { makeTrail } from "./trail.js";
+import { many, short } from "./words.js";
+
+const EXAMPLES = 6;
+
+let bundles = [];
+let file = null;
+let running = new AbortController();
+const predictions = new Map(); // bundle's name → what it said last of this picture
+const usable = () => bundles.filter((b) => b.status === "ready");
+const chosen = () => usable().filter((b) => byId("models").querySelector(`input[value="${CSS.escape(b.name)}"]`)?.checked);
+const candidates = () => document.querySelector("input[name=candidates]:checked").value;
+
+const way = () => new Set([...predictions.values()].flatMap((p) => p.explanation?.path?.nodes?.map((n) => n.id) ?? []));
+const graph = makeGraph(way);
+const adding = makeAdding(() => chosen().filter((b) => b.can_add), () => look(true));
+
+/** Let every chosen encoder look at the picture; `compare` marks what has changed since it last did. */
+async function look(compare = false) {
+  running.abort();
+  running = new AbortController();
+  const { signal } = running;
+  const answers = byId("answers");
+  if (!file) return;
+  const asked = chosen();
+  for (const name of predictions.keys()) if (!asked.some((b) => b.name === name)) predictions.delete(name);
+  document.body.classList.toggle("comparing", asked.length > 1);
+  // cards that are there stay until their successors come: nothing jumps
+  const cards = new Map([...answers.children].map((c) => [c.dataset.bundle, c]));
+  answers.replaceChildren(...asked.map((b) => cards.get(b.name) ?? waiting(b)));
+  answers.setAttribute("aria-busy", "true");
+  if (!asked.length) answers.replaceChildren(el("p", { class: "hint", text: "Choose an encoder above." }));
+  const replace = (bundle, made) => answers.querySelector(`[data-bundle="${CSS.escape(bundle.name)}"]`)?.replaceWith(made);
+  await Promise.all(asked.map(async (bundle) => {
+    try {
+      const before = predictions.get(bundle.name);
+      const prediction = await api.predict(bundle.name, file, candidates(), signal);
+      if (signal.aborted) return;
+      predictions.set(bundle.name, prediction);
+      const places = compare && before ? new Map(before.answers.map((a, place) => [a.id, place])) : null;
+      replace(bundle, card(bundle, prediction, (answer) => adding.nodeOf(bundle, answer), places, compare ? before?.answers[0]?.name : null));
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      predictions.delete(bundle.name);
+      replace(bundle, failed(bundle, error, () => look()));
+    }
+  }));
+  if (signal.aborted) return;
+  answers.removeAttribute("aria-busy");
+  verdict(asked);
+  graph.redraw();
+}
+
+/** Say in one line what the encoders answer, and whether they agree. */
+function verdict(asked) {
+  const firsts = asked.map((b) => predictions.get(b.name)?.answers[0]).filter(Boolean);
+  const line = byId("verdict");
+  line.hidden = firsts.length < 2;
+  const names = new Set(firsts.map((a) => a.id));
+  line.textContent = names.size === 1 ? `All ${firsts.length} encoders say ${short(firsts[0]?.name)}.` : `The encoders differ: ${[...new Set(firsts.map((a) => short(a.name)))].join(" or ")}?`;
+  if (firsts.length) say(firsts.length > 1 ? line.textContent : `It looks like ${short(firsts[0].name)}, ${firsts[0].seen ? "a seen class" : firsts[0].added ? "a class you added" : "a class never seen in training"}`);
+}
+
+function showModels() {
+  const first = usable()[0]?.name;
+  byId("models").replaceChildren(...bundles.map((b) =>
+    el("label", { title: b.problem ?? `${b.classes.toLocaleString("en")} classes, ${b.seen.toLocaleString("en")} of them seen` },
+      el("input", { type: "checkbox", value: b.name, checked: b.name === first, disabled: b.status !== "ready" }),
+      el("span", { text: b.status === "ready" ? b.name : `${b.name} (broken)` }))));
+  if (!bundles.length) byId("models").replaceChildren(el("p", { class: "hint", text: "No bundle is served. Make one with kgzsl fit, then serve its folder." }));
+}
+
+function showGraphs(graphs) {
+  byId("graphs").replaceChildren(...graphs.filter((g) => g.status === "ready").map((g) => el("option", { value: g.name, text: g.name })));
+  const sound = graphs.find((g) => g.status === "ready");
+  byId("search").disabled = !sound;
+  if (!sound) byId("gloss").textContent = "No graph is served. Make one with kgzsl graph build, then serve its folder.";
+  else if (!readAddress()) byId("gloss").textContent = `${many(sound.nodes, "class", "classes")} and ${many(sound.edges, "edge", "edges")} to walk. Search one, or begin with:`;
+}
+
+/** Some classes to begin with, from all over the first bundle. */
+async function showExamples() {
+  const bundle = usable().find((b) => b.graph);
+  if (!bundle || readAddress()) return;
+  const { classes } = await api.classes(bundle.name, { seen: false, limit: 1000 });
+  const known = classes.filter((c) => !c.added && short(c.name).length < 16);
+  const some = Array.from({ length: Math.min(EXAMPLES, known.length) }, (_, k) => known[Math.floor(((k + 0.5) * known.length) / EXAMPLES)]);
+  byId("examples").replaceChildren(...some.map((c) => el("a", { href: address(bundle.graph, c.id), text: short(c.name) })));
+}
+
+function walk() {
+  const to = readAddress();
+  if (!to) return;
+  byId("graphs").value = to.graph;
+  graph.load(to.graph, to.id);
+  // on a narrow page the graph stands below
+  const top = byId("walk").getBoundingClientRect().top;
+  if (top > innerHeight * 0.8) byId("walk").scrollIntoView({ block: "start" });
+}
+
+async function start() {
+  const trouble = byId("trouble");
+  trouble.replaceChildren();
+  try {
+    const [graphs, found] = await Promise.all([api.graphs(), api.bundles()]);
+    bundles = found;
+    showGraphs(graphs);
+    showModels();
+    await Promise.all([adding.refresh(), showExamples()]);
+  } catch (error) {
+    trouble.replaceChildren(problemCard(error, start));
+  }
+  walk();
+}
+
+makeSearch(() => byId("graphs").value, (node) => (location.hash = address(byId("graphs").value, node.id)));
+makeTrail(walk);
+makePhoto(
+  (given) => {
+    file = given;
+    predictions.clear();
+    byId("trouble").replaceChildren();
+    look();
+  },
+  (problem) => byId("trouble").replaceChildren(problemCard(problem)));
+byId("candidates").addEventListener("change", () => look());
+byId("models").addEventListener("change", async () => {
+  adding.render();
+  look();
+  await adding.refresh();
+});
+byId("graphs").addEventListener("change", () => byId("search").focus());
+start();
