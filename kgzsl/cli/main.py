@@ -53,6 +53,7 @@ def _register() -> None:
         listing,
         predict,
         report,
+        serve,
         vectors,
     )
 
@@ -73,6 +74,7 @@ def _register() -> None:
     app.command("predict")(predict.predict)
     app.command("compose")(compose.compose)
     app.command("report")(report.report)
+    app.command("serve")(serve.serve)
 
 
 _register()

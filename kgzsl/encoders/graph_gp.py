@@ -63,6 +63,7 @@ class GraphGP(Encoder):
 
     name = "graph_gp"
     source = "kgzsl; Gaussian-process regression with graph kernels (Smola and Kondor, 2003) and text kernels"
+    closed_form = True
 
     def __init__(
         self,
