@@ -28,19 +28,16 @@ function change(answer, place, before) {
   return el("span", { class: was > place ? "moved up" : "moved down", text: was > place ? `▲ was ${was + 1}` : `▼ was ${was + 1}` });
 }
 
-/** The way from the answer to the seen class that carried most, as a line with stops; indented by how far below its summit. */
+/** The way from the answer to the seen class that carried most, as a line with stops. */
 function route(path, graph, last) {
-  const ways = path.nodes.slice(1).map((node, at) => direction(path.edges[at], path.nodes[at].id));
-  const heights = ways.reduce((all, way) => [...all, all.at(-1) + way], [0]);
-  const summit = Math.max(...heights);
   const step = (node, at) => {
-    const depth = Math.min(summit - heights[at], 6);
     const edge = path.edges[at];
-    return el("li", { class: `stop depth-${depth}` },
+    const arrow = edge && { 1: "↑", "-1": "↓", 0: "→" }[direction(edge, node.id)];
+    return el("li", { class: "stop" },
       el("a", { href: address(graph, node.id), text: short(node.label) || node.id, title: node.label }),
       at === 0 && el("small", { text: " the answer" }),
       at === path.nodes.length - 1 && el("small", { text: last }),
-      edge && el("span", { class: "relation", text: phrase(edge.relation, edge.subject === node.id) }));
+      edge && el("span", { class: "relation" }, el("span", { "aria-hidden": "true", text: `${arrow} ` }), phrase(edge.relation, edge.subject === node.id)));
   };
   return el("ol", { class: "route", "aria-label": "The way through the graph" }, path.nodes.map(step));
 }
@@ -50,11 +47,12 @@ function why(answer, explanation, bundle) {
   const lines = [];
   const { parents = [], children = [], carriers = [], path } = explanation;
   const few = (labels) => listed([...labels.slice(0, 4).map(short), ...(labels.length > 4 ? [many(labels.length - 4, "other", "others")] : [])]);
+  const kinds = children.length === 1 ? `a kind of it is ${few(children)}` : `kinds of it are ${few(children)}`;
   if (answer.added) lines.push(el("p", {}, "You added this class: its classifier was computed from the graph, without a picture and without training."));
   else if (answer.seen) lines.push(el("p", {}, `It is one of the ${bundle.seen.toLocaleString("en")} classes with training pictures.`));
   else lines.push(el("p", {}, "No training picture showed it: its classifier was computed from the graph."));
-  if (parents.length) lines.push(el("p", {}, el("b", { text: name }), " is a kind of ", few(parents), children.length ? `; kinds of it are ${few(children)}.` : "."));
-  else if (children.length) lines.push(el("p", {}, "Kinds of ", el("b", { text: name }), ` are ${few(children)}.`));
+  if (parents.length) lines.push(el("p", {}, el("b", { text: name }), " is a kind of ", few(parents), children.length ? `; ${kinds}.` : "."));
+  else if (children.length) lines.push(el("p", { text: `${kinds[0].toUpperCase()}${kinds.slice(1)}.` }));
   if (carriers.length) {
     const most = Math.max(...carriers.map(([, share]) => share));
     lines.push(el("h4", { text: "Seen classes that carried the score" }),

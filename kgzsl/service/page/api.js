@@ -72,11 +72,8 @@ export async function ask(path, { method = "GET", json, form, signal } = {}) {
 const part = encodeURIComponent;
 const query = (values) => new URLSearchParams(Object.entries(values).filter(([, v]) => v !== undefined)).toString();
 
-export const graphs = async () => (await ask("graphs")).graphs;
-export const bundles = async () => {
-  const found = await ask("bundles");
-  return found.bundles ?? found;
-};
+export const graphs = () => ask("graphs");
+export const bundles = () => ask("bundles");
 export const search = (graph, q, mode, limit, signal) => ask(`graphs/${part(graph)}/search?${query({ q, mode, limit })}`, { signal });
 export const neighbours = (graph, id, limit, signal) => ask(`graphs/${part(graph)}/nodes/${part(id)}/neighbours?${query({ limit })}`, { signal });
 export const classes = (bundle, values) => ask(`bundles/${part(bundle)}/classes?${query(values)}`);

@@ -1,8 +1,9 @@
 // What of the drawing is in view: zoom by buttons, keys and wheel, pan by dragging.
 
 const LIMITS = [0.4, 3];
+const LARGEST = 1.25; // of what is fitted
 
-/** Make a camera for an svg; `fit(extent)` shows all of it, no larger than life. */
+/** Make a camera for an svg; `fit(extent)` shows all of it. */
 export function makeCamera(svg) {
   let view = { x: 0, y: 0, scale: 1 };
   let extent = { left: -1, right: 1, top: -1, bottom: 1 };
@@ -14,7 +15,7 @@ export function makeCamera(svg) {
   const fit = (shown = extent) => {
     extent = shown;
     const { w, h } = size();
-    const scale = Math.min(1, (w - 16) / (extent.right - extent.left), (h - 16) / (extent.bottom - extent.top));
+    const scale = Math.min(LARGEST, (w - 16) / (extent.right - extent.left), (h - 16) / (extent.bottom - extent.top));
     view = { x: (extent.left + extent.right) / 2, y: (extent.top + extent.bottom) / 2, scale: Math.max(scale, LIMITS[0]) };
     apply();
   };

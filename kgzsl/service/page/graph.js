@@ -132,7 +132,6 @@ export function makeGraph(marks) {
       const parents = sort(around).parents.slice(0, 2).map(({ node }) => node.id);
       const further = new Map(await Promise.all(parents.map(async (parent) => [parent, await neighbours(graph, parent, KIN, signal)])));
       shown = { graph, around, further, layout: null };
-      byId("examples").hidden = true;
       draw();
       list(limit > LISTED);
       tell(around);

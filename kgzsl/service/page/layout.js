@@ -6,7 +6,7 @@ import { direction, phrase, short } from "./words.js";
 const GAP = 10; // between pills of a row
 const ROW = 44; // from row to row
 const LEVEL = 84; // from the class in the middle to the nearest row
-const SIDE = 40; // from pill to pill of a side
+const SIDE = 50; // from pill to pill of a side
 const WIDE = 620; // frames narrower than this have no sides
 const PILL = 34;
 const MOST = { parents: 6, above: 4, siblings: 6, others: 10 };
@@ -56,6 +56,21 @@ function placeRow(row, y) {
     one.x = x + one.w / 2;
     one.y = y;
     x += one.w + GAP;
+  }
+}
+
+/** Put classes of the same kind to the left and right of the one in the middle, as many as its row has room for. */
+function flank(focus, siblings, room, nodes) {
+  const ends = [-focus.w / 2 - 34, focus.w / 2 + 34];
+  for (const [at, one] of siblings.entries()) {
+    const side = at % 2;
+    const sign = side ? 1 : -1;
+    if (Math.abs(ends[side]) + one.w > room / 2) {
+      nodes.delete(one.id);
+      continue;
+    }
+    one.x = ends[side] + (sign * one.w) / 2;
+    ends[side] += sign * (one.w + GAP);
   }
 }
 
@@ -139,15 +154,15 @@ export function layOut(around, further, frame) {
     }
   }
 
+  flank(focus, siblings, room, nodes);
   const sides = [[], []];
-  (wide ? [...beside.map(([one]) => one), ...siblings] : []).forEach((one, at) => sides[at % 2].push(one));
-  const step = beside.length ? SIDE + 10 : SIDE;
-  const tall = (Math.max(sides[0].length, sides[1].length) - 1) * step;
+  if (wide) beside.forEach(([one], at) => sides[at % 2].push(one));
+  const tall = Math.max(0, sides[0].length - 1) * SIDE;
   const level = Math.max(LEVEL, tall / 2 + PILL + 16);
   sides.forEach((side, at) => {
     side.forEach((one, k) => {
       one.x = (at ? 1 : -1) * (focus.w / 2 + 64 + one.w / 2);
-      one.y = (k - (side.length - 1) / 2) * step;
+      one.y = (k - (side.length - 1) / 2) * SIDE;
     });
   });
 
@@ -179,15 +194,19 @@ export function layOut(around, further, frame) {
     placeRow(row, y);
     y += ROW;
   }
+  // what is left of the height goes between the rows
+  const stretch = Math.min(Math.max((frame.height - 64) / (y - ROW + PILL / 2 - top), 1), 1.4);
   const kept = new Set(shown.flat().map((one) => one.id));
   for (const one of children) if (!kept.has(one.id)) nodes.delete(one.id);
   const rest = shown.flat().find((one) => one.role === "more");
   if (rest) nodes.set(rest.id, rest);
 
+  for (const one of nodes.values()) one.y *= stretch;
+
   for (const one of parents) edges.push({ from: one.id, to: focus.id, kind: "up" });
   for (const one of children) if (kept.has(one.id)) edges.push({ from: focus.id, to: one.id, kind: "down" });
   if (rest) edges.push({ from: focus.id, to: rest.id, kind: "rest" });
-  for (const one of siblings) edges.push({ from: one.under, to: one.id, kind: "far" });
+  for (const one of siblings) if (nodes.has(one.id)) edges.push({ from: one.under, to: one.id, kind: "far" });
   for (const [one, words] of beside) edges.push({ from: focus.id, to: one.id, kind: "other", words });
   return { nodes: [...nodes.values()], edges: edges.map((edge) => ({ ...edge, d: curve(nodes.get(edge.from), nodes.get(edge.to)) })), extent: extentOf(nodes) };
 }

@@ -8,12 +8,13 @@ import { address, makeGraph, readAddress } from "./graph.js";
 import { makePhoto } from "./photo.js";
 import { makeSearch } from "./search.js";
 import { makeTrail } from "./trail.js";
-import { many, short } from "./words.js";
+import { short } from "./words.js";
 
-const EXAMPLES = 6;
+const EVERYDAY = ["dog", "bird", "tree", "car", "fruit", "furniture"];
 
 let bundles = [];
 let file = null;
+let home = null; // where a walk begins that no address gives
 let running = new AbortController();
 const predictions = new Map(); // bundle's name → what it said last of this picture
 const usable = () => bundles.filter((b) => b.status === "ready");
@@ -84,27 +85,29 @@ function showGraphs(graphs) {
   const sound = graphs.find((g) => g.status === "ready");
   byId("search").disabled = !sound;
   if (!sound) byId("gloss").textContent = "No graph is served. Make one with kgzsl graph build, then serve its folder.";
-  else if (!readAddress()) byId("gloss").textContent = `${many(sound.nodes, "class", "classes")} and ${many(sound.edges, "edge", "edges")} to walk. Search one, or begin with:`;
 }
 
-/** Some classes to begin with, from all over the first bundle. */
+/** Some classes to begin with: everyday words where the graph has them, else what the first bundle was trained on. */
 async function showExamples() {
-  const bundle = usable().find((b) => b.graph);
-  if (!bundle || readAddress()) return;
-  const { classes } = await api.classes(bundle.name, { seen: false, limit: 1000 });
-  const known = classes.filter((c) => !c.added && short(c.name).length < 16);
-  const some = Array.from({ length: Math.min(EXAMPLES, known.length) }, (_, k) => known[Math.floor(((k + 0.5) * known.length) / EXAMPLES)]);
-  byId("examples").replaceChildren(...some.map((c) => el("a", { href: address(bundle.graph, c.id), text: short(c.name) })));
+  const name = byId("graphs").value;
+  if (!name) return;
+  const same = (label, word) => label.split(", ").includes(word);
+  const found = await Promise.all(EVERYDAY.map(async (word) => (await api.search(name, word, "prefix", 20)).nodes.find((n) => same(n.label, word))));
+  let some = found.filter(Boolean).map((n) => ({ id: n.id, name: EVERYDAY.find((word) => same(n.label, word)) }));
+  const bundle = usable().find((b) => b.graph === name);
+  if (!some.length && bundle) some = (await api.classes(bundle.name, { seen: true, limit: EVERYDAY.length })).classes;
+  home = some.length ? { graph: name, id: some[0].id } : null;
+  byId("examples").replaceChildren(...(some.length ? [el("span", { class: "soft", text: "Places to begin:" })] : []), ...some.map((c) => el("a", { href: address(name, c.id), text: short(c.name) })));
 }
 
 function walk() {
-  const to = readAddress();
+  const to = readAddress() ?? home;
   if (!to) return;
   byId("graphs").value = to.graph;
   graph.load(to.graph, to.id);
   // on a narrow page the graph stands below
   const top = byId("walk").getBoundingClientRect().top;
-  if (top > innerHeight * 0.8) byId("walk").scrollIntoView({ block: "start" });
+  if (readAddress() && top > innerHeight * 0.8) byId("walk").scrollIntoView({ block: "start" });
 }
 
 async function start() {
@@ -138,5 +141,8 @@ byId("models").addEventListener("change", async () => {
   look();
   await adding.refresh();
 });
-byId("graphs").addEventListener("change", () => byId("search").focus());
+byId("graphs").addEventListener("change", async () => {
+  byId("search").focus();
+  await showExamples();
+});
 start();
