@@ -53,7 +53,11 @@ export function makeAdding(chosen, changed) {
   }
 
   async function refresh() {
-    await Promise.all(chosen().map(async (bundle) => known.set(bundle.name, await added(bundle.name))));
+    try {
+      await Promise.all(chosen().map(async (bundle) => known.set(bundle.name, await added(bundle.name))));
+    } catch (error) {
+      trouble.replaceChildren(problemCard(error, refresh));
+    }
     render();
   }
 
@@ -64,11 +68,7 @@ export function makeAdding(chosen, changed) {
     trouble.replaceChildren();
     const said = await Promise.allSettled(work());
     for (const one of said.filter((s) => s.status === "rejected")) trouble.replaceChildren(problemCard(one.reason));
-    try {
-      await refresh();
-    } catch (error) {
-      trouble.replaceChildren(problemCard(error));
-    }
+    await refresh();
     button.disabled = false;
     form.removeAttribute("aria-busy");
     const done = said.filter((s) => s.status === "fulfilled");

@@ -87,7 +87,7 @@ export function card(bundle, prediction, nodeOf, before, was) {
       el("div", { class: "answer" }, nameOf(answer, bundle.graph, nodeOf(answer)), badge(answer), change(answer, place, before)),
       el("div", { class: "measure" }, bar(answer.confidence / Math.max(most, 0.2), percent(answer.confidence)), el("span", { class: "number", title: `score ${answer.score.toFixed(4)}`, text: percent(answer.confidence) }))));
   const backoff = prediction.backoff && prediction.backoff.id !== first?.id &&
-    el("p", { class: "backoff" }, "Surely enough: ", bundle.graph ? el("a", { href: address(bundle.graph, prediction.backoff.id), text: short(prediction.backoff.name) }) : short(prediction.backoff.name), el("small", { text: ` ${percent(prediction.backoff.confidence)}, the most specific kind that is likelier than not` }));
+    el("p", { class: "backoff" }, "To be on the safe side: ", bundle.graph ? el("a", { href: address(bundle.graph, prediction.backoff.id), text: short(prediction.backoff.name) }) : short(prediction.backoff.name), el("small", { text: ` ${percent(prediction.backoff.confidence)}, the most specific kind that is likelier than not` }));
   return el("article", { class: "card", "data-bundle": bundle.name }, heading(bundle),
     was && first && was !== first.name && el("p", { class: "turned" }, "Before: ", el("s", { text: short(was) })),
     el("ol", { class: "answers" }, rows), backoff, prediction.explanation && first && why(first, prediction.explanation, bundle));

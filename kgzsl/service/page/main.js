@@ -31,7 +31,7 @@ async function look(compare = false) {
   running = new AbortController();
   const { signal } = running;
   const answers = byId("answers");
-  if (!file) return;
+  if (!file || !bundles.length) return;
   const asked = chosen();
   for (const name of predictions.keys()) if (!asked.some((b) => b.name === name)) predictions.delete(name);
   document.body.classList.toggle("comparing", asked.length > 1);
@@ -118,6 +118,7 @@ async function start() {
     bundles = found;
     showGraphs(graphs);
     showModels();
+    look(); // a picture may have come before
     await Promise.all([adding.refresh(), showExamples()]);
   } catch (error) {
     trouble.replaceChildren(problemCard(error, start));
