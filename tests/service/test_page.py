@@ -289,6 +289,18 @@ def test_a_dropped_photograph_is_named_and_explained(visit: Any, cat: Path) -> N
     one.heading(name)
 
 
+def test_the_graph_walks_to_the_answer_and_marks_the_way(visit: Any, cat: Path) -> None:
+    one = visit()
+    one.drop(cat, "image/png")
+    expect(one.first()).to_be_visible()
+    one.heading(one.first().locator(".name").inner_text().split(",")[0])
+    stops = one.page.locator(".route a").all_text_contents()
+    marked = one.page.locator("#drawing a.marked")
+    if len(stops) > 1:
+        expect(marked.first).to_be_visible()
+        assert {"focus"} <= set(" ".join(str(m.get_attribute("class")) for m in marked.all()).split())
+
+
 def test_a_photograph_is_chosen_or_pasted(visit: Any, cat: Path) -> None:
     one = visit()
     one.page.set_input_files("#file", cat)
@@ -384,7 +396,7 @@ def test_what_the_service_says_is_text(visit: Any) -> None:
 
 def test_the_key_is_asked_for(browser: Any, visit: Any, artifacts: Path, tmp_path: Path) -> None:
     (tmp_path / "key.txt").write_text(KEY)
-    process, url = _start(artifacts, tmp_path / "state", "--api-key-file", str(tmp_path / "key.txt"))
+    process, url = _start(artifacts / "carnivores.kg", tmp_path / "state", "--api-key-file", str(tmp_path / "key.txt"))
     try:
         page = visit(url=url).page
         expect(page.get_by_role("dialog")).to_be_visible()

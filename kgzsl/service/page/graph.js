@@ -73,8 +73,8 @@ export function makeGraph(marks) {
   function draw() {
     const { graph, around, further } = shown;
     const frame = { width: canvas.clientWidth, height: canvas.clientHeight, family: getComputedStyle(document.body).fontFamily };
-    const layout = (shown.layout = layOut(around, further, frame));
     const marked = marks();
+    const layout = (shown.layout = layOut(around, further, frame, marked));
     edgesGroup.replaceChildren(...layout.edges.map((edge) => svg("path", { class: `edge ${edge.kind} ${marked.has(edge.from) && marked.has(edge.to) ? "marked" : ""}`, d: edge.d })));
     const wanted = new Set(layout.nodes.map((node) => node.id));
     for (const [id, element] of links) {

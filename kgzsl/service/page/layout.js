@@ -112,10 +112,12 @@ export function sort(around) {
  * @param around what the service says of it; `total` counts its edges.
  * @param further map from a parent's id to what is around it.
  * @param frame width and height in pixels, and the font family.
+ * @param marked ids that come first where not all have room.
  * @returns nodes with the middle of their pills, edges between them, and the extent of it all.
  */
-export function layOut(around, further, frame) {
+export function layOut(around, further, frame, marked) {
   const roles = sort(around);
+  const markedFirst = (found) => [...found.filter(({ node }) => marked.has(node.id)), ...found.filter(({ node }) => !marked.has(node.id))];
   const focus = pill(around.node, "focus", frame);
   const nodes = new Map([[focus.id, focus]]);
   const edges = [];
@@ -128,7 +130,7 @@ export function layOut(around, further, frame) {
   const room = frame.width - 24;
 
   const parents = roles.parents.slice(0, MOST.parents).map(({ node }) => take(node, "parent")).filter(Boolean);
-  const children = roles.children.map(({ node }) => take(node, "child")).filter(Boolean);
+  const children = markedFirst(roles.children).map(({ node }) => take(node, "child")).filter(Boolean);
   const wide = frame.width >= WIDE;
   const beside = roles.others.slice(0, wide ? MOST.others : 4)
     .map(({ node, words, outward }) => [take(node, "other", outward ? words : `← ${words}`), words]).filter(([one]) => one);
@@ -146,7 +148,7 @@ export function layOut(around, further, frame) {
       if (one) above.push(one);
       if (nodes.get(node.id).role === "above") edges.push({ from: node.id, to: parent.id, kind: "far" });
     }
-    for (const { node } of next.children) {
+    for (const { node } of markedFirst(next.children)) {
       if (!wide || beside.length || siblings.length >= MOST.siblings || nodes.has(node.id)) continue;
       const one = take(node, "sibling");
       one.under = parent.id;

@@ -14,6 +14,7 @@ const EVERYDAY = ["dog", "bird", "tree", "car", "fruit", "furniture"];
 
 let bundles = [];
 let file = null;
+let led = false; // whether the address changed without anyone having asked to go there
 let home = null; // where a walk begins that no address gives
 let running = new AbortController();
 const predictions = new Map(); // bundle's name → what it said last of this picture
@@ -23,10 +24,10 @@ const candidates = () => document.querySelector("input[name=candidates]:checked"
 
 const way = () => new Set([...predictions.values()].flatMap((p) => p.explanation?.path?.nodes?.map((n) => n.id) ?? []));
 const graph = makeGraph(way);
-const adding = makeAdding(() => chosen().filter((b) => b.can_add), () => look(true));
+const adding = makeAdding(() => chosen().filter((b) => b.can_add), () => look({ compare: true }));
 
-/** Let every chosen encoder look at the picture; `compare` marks what has changed since it last did. */
-async function look(compare = false) {
+/** Let every chosen encoder look at the picture; `compare` marks what has changed since it last did, `lead` walks to the answer. */
+async function look({ compare = false, lead = false } = {}) {
   running.abort();
   running = new AbortController();
   const { signal } = running;
@@ -58,7 +59,17 @@ async function look(compare = false) {
   if (signal.aborted) return;
   answers.removeAttribute("aria-busy");
   verdict(asked);
-  graph.redraw();
+  if (!lead || !leadTo(asked)) graph.redraw();
+}
+
+/** Walk to the first encoder's answer, where a graph has it; the page stays where it is. */
+function leadTo([bundle]) {
+  const answer = predictions.get(bundle?.name)?.answers[0];
+  const to = answer && bundle.graph && adding.nodeOf(bundle, answer);
+  if (!to || location.hash === address(bundle.graph, to)) return false;
+  led = true;
+  location.hash = address(bundle.graph, to);
+  return true;
 }
 
 /** Say in one line what the encoders answer, and whether they agree. */
@@ -107,7 +118,8 @@ function walk() {
   graph.load(to.graph, to.id);
   // on a narrow page the graph stands below
   const top = byId("walk").getBoundingClientRect().top;
-  if (readAddress() && top > innerHeight * 0.8) byId("walk").scrollIntoView({ block: "start" });
+  if (readAddress() && !led && top > innerHeight * 0.8) byId("walk").scrollIntoView({ block: "start" });
+  led = false;
 }
 
 async function start() {
@@ -118,7 +130,7 @@ async function start() {
     bundles = found;
     showGraphs(graphs);
     showModels();
-    look(); // a picture may have come before
+    look({ lead: true }); // a picture may have come before
     await Promise.all([adding.refresh(), showExamples()]);
   } catch (error) {
     trouble.replaceChildren(problemCard(error, start));
@@ -133,7 +145,7 @@ makePhoto(
     file = given;
     predictions.clear();
     byId("trouble").replaceChildren();
-    look();
+    look({ lead: true });
   },
   (problem) => byId("trouble").replaceChildren(problemCard(problem)));
 byId("candidates").addEventListener("change", () => look());

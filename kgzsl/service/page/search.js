@@ -24,7 +24,7 @@ export function makeSearch(graph, chosen) {
   const pick = (node) => {
     soon.cancel();
     running.abort();
-    input.value = short(node.label);
+    input.value = "";
     close();
     chosen(node);
   };
