@@ -9,7 +9,7 @@ const LEVEL = 84; // from the class in the middle to the nearest row
 const SIDE = 50; // from pill to pill of a side
 const WIDE = 620; // frames narrower than this have no sides
 const PILL = 34;
-const MOST = { parents: 6, above: 4, siblings: 6, others: 10 };
+const MOST = { parents: 6, above: 4, siblings: 6, others: 6 };
 
 const pen = document.createElement("canvas").getContext("2d");
 
@@ -87,6 +87,13 @@ function cut(pills, width, most, total, more) {
   }
 }
 
+/** One neighbour of each relation in turn. */
+function mixed(found) {
+  const turns = new Map();
+  const turn = ({ words }) => turns.set(words, (turns.get(words) ?? -1) + 1).get(words);
+  return found.map((one) => [turn(one), one]).sort(([a], [b]) => a - b).map(([, one]) => one);
+}
+
 /** Sort what is around a class into roles. */
 export function sort(around) {
   const labels = new Map([around.node, ...around.nodes].map((n) => [n.id, n]));
@@ -132,7 +139,7 @@ export function layOut(around, further, frame, marked) {
   const parents = roles.parents.slice(0, MOST.parents).map(({ node }) => take(node, "parent")).filter(Boolean);
   const children = markedFirst(roles.children).map(({ node }) => take(node, "child")).filter(Boolean);
   const wide = frame.width >= WIDE;
-  const beside = roles.others.slice(0, wide ? MOST.others : 4)
+  const beside = mixed(roles.others).slice(0, wide ? MOST.others : 4)
     .map(({ node, words, outward }) => [take(node, "other", outward ? words : `← ${words}`), words]).filter(([one]) => one);
   beside.forEach(([one]) => (one.h = PILL + 8));
 

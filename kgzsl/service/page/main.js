@@ -93,7 +93,9 @@ function showModels() {
 
 function showGraphs(graphs) {
   byId("graphs").replaceChildren(...graphs.filter((g) => g.status === "ready").map((g) => el("option", { value: g.name, text: g.name })));
-  const sound = graphs.find((g) => g.status === "ready");
+  const sound = graphs.some((g) => g.status === "ready");
+  const best = usable().find((b) => b.graph)?.graph;
+  if (best) byId("graphs").value = best;
   byId("search").disabled = !sound;
   if (!sound) byId("gloss").textContent = "No graph is served. Make one with kgzsl graph build, then serve its folder.";
 }
@@ -101,7 +103,8 @@ function showGraphs(graphs) {
 /** Some classes to begin with: everyday words where the graph has them, else what the first bundle was trained on. */
 async function showExamples() {
   const name = byId("graphs").value;
-  if (!name) return;
+  if (!name || name === byId("examples").dataset.graph) return;
+  byId("examples").dataset.graph = name;
   const same = (label, word) => label.split(", ").includes(word);
   const found = await Promise.all(EVERYDAY.map(async (word) => (await api.search(name, word, "prefix", 20)).nodes.find((n) => same(n.label, word))));
   let some = found.filter(Boolean).map((n) => ({ id: n.id, name: EVERYDAY.find((word) => same(n.label, word)) }));
@@ -114,7 +117,10 @@ async function showExamples() {
 function walk() {
   const to = readAddress() ?? home;
   if (!to) return;
-  byId("graphs").value = to.graph;
+  if (byId("graphs").value !== to.graph) {
+    byId("graphs").value = to.graph;
+    showExamples().catch(() => {}); // only an aid
+  }
   graph.load(to.graph, to.id);
   // on a narrow page the graph stands below
   const top = byId("walk").getBoundingClientRect().top;
@@ -128,14 +134,17 @@ async function start() {
   try {
     const [graphs, found] = await Promise.all([api.graphs(), api.bundles()]);
     bundles = found;
+    const to = readAddress();
     showGraphs(graphs);
+    if (to && graphs.some((g) => g.name === to.graph)) byId("graphs").value = to.graph;
     showModels();
     look({ lead: true }); // a picture may have come before
+    if (to) walk();
     await Promise.all([adding.refresh(), showExamples()]);
+    if (!readAddress()) walk();
   } catch (error) {
     trouble.replaceChildren(problemCard(error, start));
   }
-  walk();
 }
 
 makeSearch(() => byId("graphs").value, (node) => (location.hash = address(byId("graphs").value, node.id)));
@@ -154,8 +163,8 @@ byId("models").addEventListener("change", async () => {
   look();
   await adding.refresh();
 });
-byId("graphs").addEventListener("change", async () => {
+byId("graphs").addEventListener("change", () => {
   byId("search").focus();
-  await showExamples();
+  showExamples().catch(() => {});
 });
 start();

@@ -32,7 +32,7 @@ export function direction(edge, id) {
 export function phrase(relation, outward) {
   const known = PHRASES[relation];
   if (known) return known[outward ? 0 : 1];
-  const words = relation.replace(/^[\w.-]+:/, "").replaceAll("_", " ").replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+  const words = relation.replace(/^.*[:/]/, "").replaceAll("_", " ").replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
   return outward ? words : `${words} (of)`;
 }
 
