@@ -97,6 +97,7 @@ function showGraphs(graphs) {
   const best = usable().find((b) => b.graph)?.graph;
   if (best) byId("graphs").value = best;
   byId("search").disabled = !sound;
+  document.body.classList.toggle("without-graph", !sound);
   if (!sound) byId("gloss").textContent = "No graph is served. Make one with kgzsl graph build, then serve its folder.";
 }
 
