@@ -4,6 +4,8 @@ import { el, problemCard } from "./dom.js";
 import { address } from "./graph.js";
 import { direction, listed, many, others, percent, phrase, short } from "./words.js";
 
+const SHOWN = 5;
+
 const badge = (answer) =>
   answer.added ? el("span", { class: "badge added", text: "you added it" }) : el("span", { class: `badge ${answer.seen ? "seen" : "unseen"}`, text: answer.seen ? "seen" : "never seen" });
 
@@ -67,7 +69,7 @@ const heading = (bundle) =>
 
 /** A card that waits for its answers, as tall as they will be. */
 export const waiting = (bundle) =>
-  el("article", { class: "card waiting", "aria-busy": "true", "data-bundle": bundle.name }, heading(bundle), el("ol", { class: "answers", "aria-label": "Answers are on their way" }, Array.from({ length: 5 }, () => el("li", {}, el("span", { class: "ghost" })))));
+  el("article", { class: "card waiting", "aria-busy": "true", "data-bundle": bundle.name }, heading(bundle), el("ol", { class: "answers", "aria-label": "Answers are on their way" }, Array.from({ length: SHOWN }, () => el("li", {}, el("span", { class: "ghost" })))));
 
 /** A card that says what went wrong. */
 export const failed = (bundle, problem, again) => el("article", { class: "card", "data-bundle": bundle.name }, heading(bundle), problemCard(problem, again));
@@ -82,9 +84,10 @@ export const failed = (bundle, problem, again) => el("article", { class: "card",
 export function card(bundle, prediction, nodeOf, before, was) {
   const [first] = prediction.answers;
   const most = first?.confidence || 1;
-  const rows = prediction.answers.map((answer, place) =>
-    el("li", { class: before && before.get(answer.id) === undefined ? "fresh" : "" },
-      el("div", { class: "answer" }, nameOf(answer, bundle.graph, nodeOf(answer)), badge(answer), change(answer, place, before)),
+  const placed = prediction.answers.map((answer, place) => ({ answer, place }));
+  const rows = [...placed.slice(0, SHOWN), ...placed.slice(SHOWN).filter(({ answer }) => answer.added).slice(0, SHOWN)].map(({ answer, place }) =>
+    el("li", { value: place + 1, class: before && before.get(answer.id) === undefined ? "fresh" : "" },
+      el("div", { class: "answer" }, place >= SHOWN && el("span", { class: "number", text: `${place + 1}.` }), nameOf(answer, bundle.graph, nodeOf(answer)), badge(answer), change(answer, place, before)),
       el("div", { class: "measure" }, bar(answer.confidence / Math.max(most, 0.2), percent(answer.confidence)), el("span", { class: "number", title: `score ${answer.score.toFixed(4)}`, text: percent(answer.confidence) }))));
   const backoff = prediction.backoff && prediction.backoff.id !== first?.id &&
     el("p", { class: "backoff" }, "To be on the safe side: ", bundle.graph ? el("a", { href: address(bundle.graph, prediction.backoff.id), text: short(prediction.backoff.name) }) : short(prediction.backoff.name), el("small", { text: ` ${percent(prediction.backoff.confidence)}, the most specific kind that is likelier than not` }));

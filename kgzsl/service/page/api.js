@@ -81,11 +81,13 @@ export const added = async (bundle) => (await ask(`bundles/${part(bundle)}/class
 export const add = async (bundle, wanted) => (await ask(`bundles/${part(bundle)}/classes`, { method: "POST", json: { classes: wanted } })).added;
 export const remove = (bundle, id) => ask(`bundles/${part(bundle)}/classes/added/${part(id)}`, { method: "DELETE" });
 
+const ASKED = 50; // answers of a picture; the first few are shown, and added classes wherever they stand
+
 /** What a bundle sees in a picture. */
 export async function predict(bundle, file, candidates, signal) {
   const form = new FormData();
   form.append("files", file, file.name || "pasted.png");
-  for (const [name, value] of Object.entries({ top: 5, candidates, explain: "true" })) form.append(name, value);
+  for (const [name, value] of Object.entries({ top: ASKED, candidates, explain: "true" })) form.append(name, value);
   const { predictions } = await ask(`bundles/${part(bundle)}/predict/images`, { method: "POST", form, signal });
   const [first] = predictions;
   if (first.problem) throw new Problem({ title: "No picture", detail: first.problem, remedy: "Take another file." });
