@@ -79,7 +79,7 @@ export function makeAdding(chosen, changed) {
   const mean = (one, bundles, node) =>
     change(() => bundles.map(async (bundle) => {
       await remove(bundle.name, one.id);
-      return add(bundle.name, [{ name: one.name, node }]);
+      return add(bundle.name, [{ name: one.name, [one.relation === "kind of" ? "below" : "node"]: node }]);
     }));
 
   async function takeAway({ one, bundles }) {
