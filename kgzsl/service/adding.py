@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -121,7 +120,7 @@ class AddedClasses:
             "children": new.children,
             "told": dict(new.record),
         }
-        arrays = {
+        arrays: dict[str, np.ndarray] = {
             "weight": new.weight.astype(np.float32),
             "carriers": new.carriers.astype(np.int64),
             "shares": new.shares.astype(np.float32),
@@ -149,4 +148,4 @@ def _key(identifier: str) -> str:
 
 def folder_of(state: str, digest: str) -> Path:
     """Return the folder of a bundle's added classes."""
-    return Path(os.path.expanduser(state)) / "added" / digest[:32]
+    return Path(state).expanduser() / "added" / digest[:32]

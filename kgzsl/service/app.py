@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from kgzsl import __version__
-from kgzsl.service import problems, routes_about, routes_bundles, routes_graphs, routes_images
+from kgzsl.service import problems, routes_about, routes_adding, routes_bundles, routes_embeddings, routes_graphs, routes_images
 from kgzsl.service.guard import Guard, Metrics
 from kgzsl.service.schemas import BODIES
 from kgzsl.service.settings import Settings
@@ -43,8 +43,8 @@ def make_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    for router in (routes_about.router, routes_graphs.router, routes_bundles.router, routes_images.router):
-        app.include_router(router)
+    for routes in (routes_about, routes_graphs, routes_embeddings, routes_adding, routes_bundles, routes_images):
+        app.include_router(routes.router)
     problems.install(app)
     if settings.page and PAGE.is_dir():
         _serve_page(app)

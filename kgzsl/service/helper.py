@@ -7,6 +7,7 @@ has died; the next request starts another one. Its memory is bounded.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -112,10 +113,8 @@ class Helper:
             return None
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                try:
+                with contextlib.suppress(OSError):
                     pipe.close()
-                except OSError:
-                    pass
         try:
             return process.wait(1.0)
         except subprocess.TimeoutExpired:

@@ -69,7 +69,7 @@ class Reader:
 
         with self._lock:
             backbone = self._backbone
-        side = int(round((batch[0].size / 3) ** 0.5))
+        side = round((batch[0].size / 3) ** 0.5)
         return list(backbone.forward(torch.from_numpy(np.stack(batch).reshape(len(batch), 3, side, -1))).numpy())
 
     def close(self) -> None:

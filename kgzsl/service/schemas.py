@@ -157,7 +157,7 @@ class BackOff:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one row or image is; explanation and back-off are there where they were asked for, `problem` where an image could not be read."""
+    """What one row or image is: explanation and back-off where they were asked for, `problem` where an image could not be read."""
 
     answers: list[Answer]
     explanation: Explanation | None = None

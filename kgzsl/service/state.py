@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,8 +13,8 @@ from typing import Any
 import orjson
 
 from kgzsl.service.adding import AddedClasses, folder_of
-from kgzsl.service.helper import Helper
 from kgzsl.service.guard import Metrics
+from kgzsl.service.helper import Helper
 from kgzsl.service.predicting import Predictor
 from kgzsl.service.settings import Settings
 from kgzsl.service.store import ServedBundle, ServedGraph, Store
@@ -36,6 +37,7 @@ class State:
         #: Work that would hold up other requests: searches by meaning, linking, explanations, exports.
         self.threads = ThreadPoolExecutor(4, thread_name_prefix="kgzsl")
         self._made: dict[tuple[str, str], Any] = {}
+        self._making: dict[tuple[str, str], threading.Lock] = {}
         self._reloading = asyncio.Lock()
 
     async def load(self) -> None:
@@ -44,24 +46,35 @@ class State:
             loop = asyncio.get_running_loop()
             before = self.store if self.ready else None
             store = await loop.run_in_executor(None, Store.open, self.settings, before)
-            keys = {("predictor", b.key) for b in store.bundles.values()}
+            self._forget(store)
             self.store = store
-            for name in [k for k in self._made if k[0] == "predictor" and k not in keys]:
-                self._made.pop(name).close()
             for kind, sound in (("graph", store.graphs), ("bundle", store.bundles)):
                 self.metrics.artifacts.labels(kind, "ready").set(len(sound))
                 self.metrics.artifacts.labels(kind, "broken").set(sum(b.kind == kind for b in store.broken))
             self.ready = True
             self.generation += 1
 
+    def _forget(self, store: Store) -> None:
+        """Drop what was made for artifacts that are no longer served, and for bundles whose graph was exchanged."""
+        keys = {one.key for one in (*store.bundles.values(), *store.graphs.values())}
+        unchanged = {b.key for b in store.bundles.values() if b in self.store.bundles.values()}
+        for kind, key in list(self._made):
+            stale = key.partition("-")[0] not in keys or (kind in ("predictor", "ladder", "newcomers") and key not in unchanged)
+            if stale and kind not in ("reader", "texts-encoder"):
+                made = self._made.pop((kind, key))
+                if hasattr(made, "close"):
+                    made.close()
+
     async def run(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Return what `work` returns, from a thread."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
 
     def once(self, kind: str, key: str, make: Callable[[], Any]) -> Any:
-        """Return what was made for `key`, made now where it was not."""
+        """Return what was made for `key`, made now where it was not; who asks meanwhile waits."""
         if (kind, key) not in self._made:
-            self._made[kind, key] = make()
+            with self._making.setdefault((kind, key), threading.Lock()):
+                if (kind, key) not in self._made:
+                    self._made[kind, key] = make()
         return self._made[kind, key]
 
     def predictor(self, served: ServedBundle) -> Predictor:
@@ -97,7 +110,10 @@ class State:
             os.kill(os.getppid(), signal.SIGHUP)
 
     def warm(self) -> None:
-        """Prepare in the background what first requests would wait for."""
+        """Prepare in the background what first requests would wait for: networks, linking, kernels, helpers."""
+        from kgzsl.service.warming import warm
+
+        self.threads.submit(warm, self)
 
     def close(self) -> None:
         """End the threads; their work is done, or nobody waits for it."""

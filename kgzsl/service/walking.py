@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,14 @@ class Walk:
         around = dict.fromkeys(o for o in others.tolist() if o != at)
         return {"node": self.node(at), "nodes": self.nodes(around), "edges": self._as_json(chosen), "total": len(edges)}
 
+    def labels(self, at: int, *, up: bool) -> tuple[str, ...]:
+        """Return the labels of what is directly above a node by hypernym, or below it."""
+        graph = self.graph
+        edges = self._edges[self._start[at] : self._start[at + 1]]
+        edges = edges[graph.relation[edges] == self._relations.index("hypernym")] if "hypernym" in self._relations else edges[:0]
+        here, there = (graph.subject, graph.object) if up else (graph.object, graph.subject)
+        return tuple(graph.labels[i] for i in there[edges[here[edges] == at]].tolist())
+
     def path(self, start: int, end: int) -> dict[str, Any]:
         """Return the shortest path, edges read both ways; empty lists where there is none."""
         _, before = csgraph.breadth_first_order(self._joined, start, directed=True, return_predecessors=True)
@@ -70,7 +79,7 @@ class Walk:
                 return {"nodes": [], "edges": []}
             places.append(previous)
         places.reverse()
-        edges = [self._between(a, b) for a, b in zip(places, places[1:], strict=False)]
+        edges = [self._between(a, b) for a, b in pairwise(places)]
         return {"nodes": self.nodes(places), "edges": self._as_json(np.array(edges, dtype=np.int64))}
 
     def _between(self, a: int, b: int) -> int:

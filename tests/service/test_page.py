@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -133,7 +134,7 @@ class Visit:
         self.page.evaluate(DROP, [path.name, kind, base64.b64encode(path.read_bytes()).decode()])
 
     def heading(self, text: str) -> None:
-        expect(self.page.locator("#node-name")).to_contain_text(text)
+        expect(self.page.locator("#node-name")).to_have_text(re.compile(rf"^{re.escape(text)}"))
 
     def first(self, bundle: str = "closed") -> Any:
         return self.page.locator(f'.card[data-bundle="{bundle}"] .answers li').first

@@ -3,7 +3,7 @@
 import { add, added, remove } from "./api.js";
 import { byId, el, problemCard, say } from "./dom.js";
 import { address } from "./graph.js";
-import { listed, percent, short } from "./words.js";
+import { listed, short } from "./words.js";
 
 /**
  * Make the form work.
@@ -15,6 +15,7 @@ import { listed, percent, short } from "./words.js";
 export function makeAdding(chosen, changed) {
   const [form, input, list, trouble] = ["adding", "name", "added", "adding-trouble"].map(byId);
   const known = new Map(); // bundle's name → its added classes
+  const meanings = new Map(); // name → the nodes that it may mean
   const button = form.querySelector("button");
 
   const nodeOf = (bundle, answer) => (answer.added ? known.get(bundle.name)?.find((one) => one.id === answer.id)?.node : answer.id);
@@ -32,9 +33,10 @@ export function makeAdding(chosen, changed) {
   }
 
   function meaning({ one, bundles }) {
-    const candidates = one.candidates ?? [];
+    if (one.candidates?.length) meanings.set(one.name, one.candidates);
+    const candidates = meanings.get(one.name) ?? []; // of a class whose node was chosen the service tells none
     const options = candidates.some((c) => c.id === one.node) ? candidates : [{ id: one.node, label: one.node, score: null }, ...candidates];
-    const label = ({ label, score }) => `${short(label)}${score === null ? "" : ` (${percent(score)})`}`;
+    const label = ({ label, score }) => `${short(label)}${score === null ? "" : ` · ${score.toFixed(2)}`}`;
     if (options.length < 2) return el("a", { href: address(bundles[0].graph, one.node), text: short(options[0].label), title: options[0].label });
     return el("select", { "aria-label": `What ${one.name} means`, onchange: (event) => mean(one, bundles, event.target.value) },
       options.map((c) => el("option", { value: c.id, selected: c.id === one.node, title: c.label, text: label(c) })));
@@ -76,10 +78,21 @@ export function makeAdding(chosen, changed) {
     return done.map((s) => s.value);
   }
 
+  /** Give a name another node; what cannot be is told, and the class stays what it was. */
   const mean = (one, bundles, node) =>
     change(() => bundles.map(async (bundle) => {
-      await remove(bundle.name, one.id);
-      return add(bundle.name, [{ name: one.name, [one.relation === "kind of" ? "below" : "node"]: node }]);
+      if (one.relation === "is") {
+        const made = await add(bundle.name, [{ name: one.name, node }]);
+        await remove(bundle.name, one.id);
+        return made;
+      }
+      await remove(bundle.name, one.id); // a kind keeps its id: two cannot be
+      try {
+        return await add(bundle.name, [{ name: one.name, below: node }]);
+      } catch (error) {
+        await add(bundle.name, [{ name: one.name, below: one.node }]);
+        throw error;
+      }
     }));
 
   async function takeAway({ one, bundles }) {

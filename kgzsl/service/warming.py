@@ -1,0 +1,30 @@
+"""Prepares, in the background after the start, what first requests would otherwise wait for."""
+
+from __future__ import annotations
+
+import logging
+
+from kgzsl.errors import KgzslError
+from kgzsl.service.explaining import Ladder
+from kgzsl.service.newcomers import newcomers
+from kgzsl.service.reading import Reader
+from kgzsl.service.state import State
+
+log = logging.getLogger("kgzsl.service")
+
+
+def warm(state: State) -> None:
+    """Load networks, kernels and helpers of everything that is served; what fails is told to who asks for it."""
+    for served in list(state.store.bundles.values()):
+        try:
+            if served.graph is not None:
+                graph = served.graph
+                state.once("ladder", served.key, lambda served=served, graph=graph: Ladder(served, graph))
+            reader = state.once("reader", str(served.bundle.recipe), lambda served=served: Reader(served, state.settings.limits))
+            reader.warm()
+            if served.bundle.adding is not None:
+                newcomers(state, served).texts.encode(["a first text"])
+        except KgzslError as error:
+            log.info("%s: %s", served.name, error)
+    for graph in list(state.store.graphs.values()):
+        _ = graph.index.fuzzy("first search", 1)
