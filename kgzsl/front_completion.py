@@ -58,7 +58,7 @@ class CompletedQuestion:
 
     Attributes
     ----------
-    dataset, model : their names.
+    dataset, model : their names; `axioms` where they alone answer.
     side : what was asked for, `tail` or `head`.
     given, relation : what was stated, by name.
     seen : whether training shows the relation.
@@ -192,7 +192,7 @@ def complete(
             received=data.facts.relations[number],
             remedy=f"ask about a trained one, such as {data.facts.relations[int(data.triples('train')[0, 1])]}",
         )
-    if fitted is None:
+    if fitted is None and seen:  # a link model knows nothing of an unseen relation: axioms answer alone
         fitted = fit_completion(data, model=str(model), settings=settings, keep=keep, seed=seed, device=device)
     return _Answering(data, fitted, derive, number, side, given).answer(asked, top, new)
 
@@ -213,22 +213,22 @@ class _Answering:
     """One question, its scores, and what is known."""
 
     def __init__(
-        self, data: CompletionSet, model: CompletionModel, axioms: AxiomAnswers | None, relation: int, side: str, given: int
+        self, data: CompletionSet, model: CompletionModel | None, axioms: AxiomAnswers | None, relation: int, side: str, given: int
     ) -> None:
         from kgzsl.completion.base import TrainingFacts
         from kgzsl.completion.evidence import Carriers
         from kgzsl.metrics.filtered_ranking import Queries
 
         self.data, self.axioms, self.relation, self.side, self.given = data, axioms, relation, side, given
-        self.model = model
         self.seen = bool(np.any(data.triples("train")[:, 1] == relation))
         query = Queries(side, np.array([given]), np.array([relation]))
-        learned = self.seen or model.uses_relations
         size = len(data.facts.entities)
         self.derived = axioms.score(query, None)[0] if axioms else np.zeros(size, dtype=np.float32)
-        self.scores = np.asarray(model.score(query, None), dtype=np.float64)[0] if learned else self.derived.astype(np.float64)
-        vectors = model.entity_vectors() if hasattr(model, "entity_vectors") else None
-        self.carriers = Carriers(TrainingFacts.of(data).facts, vectors)
+        answers = model is not None and (self.seen or model.uses_relations)
+        self.scores = (np.asarray(model.score(query, None))[0] if model is not None and answers else self.derived).astype(np.float64)
+        self.name = str(model.name) if model is not None and answers else "axioms"
+        of_entities = getattr(model, "entity_vectors", None)
+        self.carriers = Carriers(TrainingFacts.of(data).facts, of_entities() if of_entities else None)
         self.known = self._parts()
 
     def _parts(self) -> dict[int, str]:
@@ -245,7 +245,7 @@ class _Answering:
         facts = self.data.facts
         return CompletedQuestion(
             self.data.name,
-            str(getattr(self.model, "name", type(self.model).__name__)),
+            self.name,
             self.side,
             facts.entities[self.given],
             facts.relations[self.relation],
