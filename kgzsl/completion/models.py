@@ -7,6 +7,7 @@ from kgzsl.completion.bounds import Chance, Degree
 from kgzsl.completion.closed_form import ClosedForm
 from kgzsl.completion.links import ComplExLinks, DistMultLinks, RotatELinks, TransELinks
 from kgzsl.completion.ontozsl_kgc import OntoZSLCompletion
+from kgzsl.completion.pair_evidence import PairEvidence
 from kgzsl.completion.projection import Projection
 from kgzsl.registry import Resolver
 
@@ -14,5 +15,5 @@ from kgzsl.registry import Resolver
 COMPLETION_MODELS: Resolver[CompletionModel] = Resolver(
     "completion-models",
     CompletionModel,  # type: ignore[type-abstract]
-    [Chance, ClosedForm, ComplExLinks, Degree, DistMultLinks, OntoZSLCompletion, Projection, RotatELinks, TransELinks],
+    [Chance, ClosedForm, ComplExLinks, Degree, DistMultLinks, OntoZSLCompletion, PairEvidence, Projection, RotatELinks, TransELinks],
 )

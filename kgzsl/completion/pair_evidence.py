@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from collections.abc import Iterator, Sequence
 from typing import ClassVar, Self
 
 import numpy as np
@@ -251,17 +251,17 @@ class _Known:
         return means
 
 
-def weights_of_seen(vectors: np.ndarray, seen: Sequence[int], wanted: np.ndarray, ridge: float, sharpness: float) -> np.ndarray:
+def weights_of_seen(vectors: np.ndarray, seen: np.ndarray, wanted: np.ndarray, ridge: float, sharpness: float) -> np.ndarray:
     """Return kernel ridge regression's weights of the seen relations for each wanted one, `[wanted, seen]`.
 
     The kernel is `exp(sharpness · (cosine − 1))`; a seen relation never takes part in its own row.
     """
-    known = vectors[np.asarray(seen)]
+    known = vectors[seen]
     kernel = np.exp(sharpness * (known @ known.T - 1)).astype(np.float64)
     towards = np.exp(sharpness * (vectors[wanted] @ known.T - 1)).astype(np.float64)
     inverse = np.linalg.inv(kernel + ridge * np.eye(len(known)))
     weights = towards @ inverse
-    own = np.asarray(seen)[None, :] == np.asarray(wanted)[:, None]
+    own = seen[None, :] == wanted[:, None]
     for row in np.flatnonzero(own.any(axis=1)).tolist():  # leave one out: the inverse of the rest follows from the whole one
         out = int(own[row].argmax())
         keep = np.arange(len(known)) != out
@@ -299,6 +299,6 @@ def conditional_logit(questions: list[np.ndarray], penalty: float) -> np.ndarray
         value.backward()
         return value
 
-    optimiser.step(loss)  # type: ignore[arg-type]
+    optimiser.step(loss)
     found: np.ndarray = (weights.detach().numpy() / scale).astype(np.float32)
     return found
