@@ -125,15 +125,13 @@ def _requests(bundle: str, graph: str, opened: KnowledgeGraph, known: list[str],
             _post(f"/v1/embeddings/{bundle}", json.dumps({"classes": [i], "format": "base64"}).encode(), "application/json")
             for i in classes
         ],
-        "features → 5 of all classes": [
-            _post(f"/v1/bundles/{bundle}/predict/features?top=5", row.astype("<f4").tobytes(), "application/octet-stream")
-            for row in rows[:1000]
-        ],
-        "8 rows of features at once": [
-            _post(f"/v1/bundles/{bundle}/predict/features?top=5", rows[i : i + 8].astype("<f4").tobytes(), "application/octet-stream")
-            for i in range(0, min(len(rows), 800), 8)
-        ],
+        "features → 5 of all classes": [_rows_of(bundle, row[None]) for row in rows[:1000]],
+        "8 rows of features at once": [_rows_of(bundle, rows[i : i + 8]) for i in range(0, min(len(rows), 800), 8)],
     }
+
+
+def _rows_of(bundle: str, rows: np.ndarray) -> bytes:
+    return _post(f"/v1/bundles/{bundle}/predict/features?top=5", rows.astype("<f4").tobytes(), "application/octet-stream")
 
 
 def _get(path: str) -> bytes:
