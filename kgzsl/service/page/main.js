@@ -23,8 +23,8 @@ const chosen = () => usable().filter((b) => byId("models").querySelector(`input[
 const candidates = () => document.querySelector("input[name=candidates]:checked").value;
 
 const way = () => new Set([...predictions.values()].flatMap((p) => p.explanation?.path?.nodes?.map((n) => n.id) ?? []));
-const graph = makeGraph(way);
-const adding = makeAdding(() => chosen().filter((b) => b.can_add), () => look({ compare: true }));
+const graph = makeGraph(way, () => adding.render());
+const adding = makeAdding(() => chosen().filter((b) => b.can_add), () => look({ compare: true }), () => graph.at());
 
 /** Let every chosen encoder look at the picture; `compare` marks what has changed since it last did, `lead` walks to the answer. */
 async function look({ compare = false, lead = false } = {}) {
