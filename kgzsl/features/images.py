@@ -49,7 +49,7 @@ def rgb_of(data: bytes, *, pixels: int = MAX_PIXELS) -> Image.Image:
     return _decoded(io.BytesIO(data), len(data), pixels, FORMATS)
 
 
-def _decoded(source: Path | io.BytesIO, size: int, pixels: int, formats: Sequence[str] | None) -> Image.Image:
+def _decoded(source: Path | io.BytesIO, size: int, pixels: int, formats: tuple[str, ...] | None) -> Image.Image:
     try:
         if size == 0:
             raise UnreadableImageError("the file has zero bytes")

@@ -102,7 +102,7 @@ class Client:
 
     def path(self, graph: str, start: str, end: str) -> schemas.Path:
         """Return the shortest way between two nodes."""
-        return _typed(schemas.Path, self._json("GET", f"/v1/graphs/{_part(graph)}/path", **{"from": start, "to": end}))
+        return _typed(schemas.Path, self._json("GET", f"/v1/graphs/{_part(graph)}/path", **_reserved("from", start), to=end))
 
     def sparql(self, graph: str, query: str, *, limit: int = 1000) -> schemas.Rows:
         """Return the answer to a SPARQL query."""
@@ -126,7 +126,7 @@ class Client:
 
     def nearest(self, name: str, identifier: str, *, limit: int = 10) -> list[schemas.Candidate]:
         """Return the classes nearest to an id or a free name."""
-        told = self._json("GET", f"/v1/embeddings/{_part(name)}/nearest", **{"class": identifier, "limit": limit})
+        told = self._json("GET", f"/v1/embeddings/{_part(name)}/nearest", limit=limit, **_reserved("class", identifier))
         return _typed(schemas.Nearest, told).nearest
 
     # ---- bundles
@@ -199,7 +199,7 @@ class Client:
 
     # ---- the wire
 
-    def _json(self, method: str, path: str, *, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
+    def _json(self, method: str, path: str, *, body: Mapping[str, Any] | None = None, **query: object) -> Any:
         content = json.dumps(body).encode() if body is not None else None
         return json.loads(self._send(method, path, query, content, "application/json"))
 
@@ -236,6 +236,11 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _reserved(name: str, value: str) -> dict[str, Any]:
+    """A parameter whose name is a word of Python."""
+    return {name: value}
 
 
 def _part(text: str) -> str:

@@ -63,22 +63,20 @@ class SearchIndex:
         self._rank = inner * 1000 + length * 4 + np.minimum(self._places[which], 8) * 6
 
     def prefix(self, query: str, limit: int) -> list[tuple[int, float]]:
-        """Return `(node, score)` of nodes with a lemma, or a word of one, that begins so; 1 is the whole lemma."""
+        """Return `(node, score)` of nodes with a lemma, or a word of one, that begins so; 1 is the first lemma, whole."""
         key = plain(query)
         if not key:
             return []
         low = bisect_left(self._keys, key)
         high = min(bisect_left(self._keys, key + "\U0010ffff", low), low + _SCANNED)
-        rank = self._rank[low:high]
+        rank = self._rank[low:high] * _SCANNED + np.arange(high - low)  # no two are equal: the limit decides nothing else
         count = min(len(rank), limit * 4)  # a node comes by several lemmas
         best = np.argpartition(rank, count - 1)[:count] if count < len(rank) else np.arange(len(rank))
-        best = best[np.argsort(rank[best], kind="stable")]
+        best = best[np.argsort(rank[best])] + low
         found: dict[int, float] = {}
-        for at in (best + low).tolist():
-            node = int(self._entry_nodes[at])
-            if node not in found:
-                found[node] = len(key) / max(len(self._keys[at]), 1) if self._rank[at] < 1000 else 0.5 * len(key) / len(self._keys[at])
-        return sorted(list(found.items())[:limit], key=lambda pair: -pair[1])
+        for node, value in zip(self._entry_nodes[best].tolist(), self._rank[best].tolist(), strict=True):
+            found.setdefault(node, 1.0 / (1.0 + (value - 4 * len(key)) / 40))
+        return list(found.items())[:limit]
 
     def fuzzy(self, query: str, limit: int) -> list[tuple[int, float]]:
         """Return `(node, score)` of the nodes with a lemma most like the query, the score being RapidFuzz's ratio in 0…1."""

@@ -56,11 +56,11 @@ class State:
 
     def _forget(self, store: Store) -> None:
         """Drop what was made for artifacts that are no longer served, and for bundles whose graph was exchanged."""
-        keys = {one.key for one in (*store.bundles.values(), *store.graphs.values())}
+        keys = {b.key for b in store.bundles.values()} | {g.key for g in store.graphs.values()}
         unchanged = {b.key for b in store.bundles.values() if b in self.store.bundles.values()}
         for kind, key in list(self._made):
             stale = key.partition("-")[0] not in keys or (kind in ("predictor", "ladder", "newcomers") and key not in unchanged)
-            if stale and kind not in ("reader", "texts-encoder"):
+            if stale and kind != "reader":
                 made = self._made.pop((kind, key))
                 if hasattr(made, "close"):
                     made.close()
