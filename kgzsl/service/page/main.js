@@ -139,7 +139,8 @@ async function start() {
     showGraphs(graphs);
     if (to && graphs.some((g) => g.name === to.graph)) byId("graphs").value = to.graph;
     showModels();
-    look({ lead: true }); // a picture may have come before
+    look({ lead: true }); // a picture, or a word, may have come before
+    if (byId("search").value) searchAgain();
     if (to) walk();
     await Promise.all([adding.refresh(), showExamples()]);
     if (!readAddress()) walk();
@@ -148,7 +149,7 @@ async function start() {
   }
 }
 
-makeSearch(() => byId("graphs").value, (node) => (location.hash = address(byId("graphs").value, node.id)));
+const searchAgain = makeSearch(() => byId("graphs").value, (node) => (location.hash = address(byId("graphs").value, node.id)));
 makeTrail(walk);
 makePhoto(
   (given) => {
