@@ -10,10 +10,11 @@ import { listed, short } from "./words.js";
  *
  * @param chosen gives the bundles that are asked and can take classes.
  * @param changed is called when their classes have changed.
+ * @param placeOf gives where a class stands among the answers of a picture: −1 for not among them, null without a picture.
  * @param here gives the node in the middle of the graph, with the graph's name: what a class may be made a kind of.
  * @returns `refresh()` reads what was added, `nodeOf(bundle, answer)` gives the node of an answer.
  */
-export function makeAdding(chosen, changed, here) {
+export function makeAdding(chosen, changed, placeOf, here) {
   const [form, input, list, trouble] = ["adding", "name", "added", "adding-trouble"].map(byId);
   const known = new Map(); // bundle's name → its added classes
   const labels = new Map(); // node → its label, of nodes that were chosen in the graph
@@ -115,9 +116,12 @@ export function makeAdding(chosen, changed, here) {
     const done = await change(() => chosen().map((bundle) => add(bundle.name, names.map((name) => ({ name })))));
     if (!done.length) return;
     input.value = "";
-    const slowest = Math.max(...done.flat().map((one) => one.milliseconds ?? 0));
-    say(`${listed(names)} added`);
-    byId("adding-hint").textContent = `${listed(names)} added in ${slowest < 10 ? slowest.toFixed(1) : Math.round(slowest)} ms, without training.`;
+    const made = done.flat();
+    const slowest = Math.max(...made.map((one) => one.milliseconds ?? 0));
+    const places = made.map((one) => placeOf(one.id));
+    const seen = places.includes(null) ? "" : places.some((place) => place >= 0) ? ` Its place for this picture: ${Math.min(...places.filter((p) => p >= 0)) + 1}.` : " This picture does not look like it: it is not among the first answers.";
+    byId("adding-hint").textContent = `${listed(names)} added in ${slowest < 10 ? slowest.toFixed(1) : Math.round(slowest).toLocaleString("en")} ms, without training.${seen}`;
+    say(byId("adding-hint").textContent);
   });
   return { refresh, render, nodeOf };
 }

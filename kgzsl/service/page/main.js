@@ -24,7 +24,14 @@ const candidates = () => document.querySelector("input[name=candidates]:checked"
 
 const way = () => new Set([...predictions.values()].flatMap((p) => p.explanation?.path?.nodes?.map((n) => n.id) ?? []));
 const graph = makeGraph(way, () => adding.render());
-const adding = makeAdding(() => chosen().filter((b) => b.can_add), () => look({ compare: true }), () => graph.at());
+const adding = makeAdding(() => chosen().filter((b) => b.can_add), () => look({ compare: true }), placeOf, () => graph.at());
+
+/** The best place that a class has among what the encoders say of the picture. */
+function placeOf(id) {
+  if (!file) return null;
+  const places = [...predictions.values()].map((p) => p.answers.findIndex((a) => a.id === id));
+  return places.sort((a, b) => a - b).find((place) => place >= 0) ?? -1;
+}
 
 /** Let every chosen encoder look at the picture; `compare` marks what has changed since it last did, `lead` walks to the answer. */
 async function look({ compare = false, lead = false } = {}) {
