@@ -68,6 +68,14 @@ def run_worker(settings: Settings, listening: socket.socket) -> int:
     )
     server = uvicorn.Server(config)
 
+    def ended(number: int, frame: FrameType | None) -> None:
+        """uvicorn raises the signal again once it has shut down in order: then this process simply ends, with status 0."""
+        if not server.started:
+            raise SystemExit(0)
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, ended)
+
     async def run() -> None:
         loop = asyncio.get_running_loop()
         kept: set[asyncio.Task[None]] = set()

@@ -43,7 +43,7 @@ def test_an_added_class_is_answered_explained_and_taken_away(client, bundle):
     (added,) = client.add_classes("carnivores", ["ocelot"])
     assert added.id == LEFT_OUT[0] and added.candidates[0].id == LEFT_OUT[0]
     _, (row,) = client.embed("carnivores", [added.id])
-    (one,) = client.predict_features("carnivores", row[None, :-1] * 50, top=3)
+    (one,) = client.predict_features("carnivores", row[None, :-1] * 50, top=10)
     assert added.id in [a.id for a in one.answers]
     (one,) = client.predict_features("carnivores", row[None, :-1] * 50, classes=[added.id], explain=True)
     assert one.answers[0].id == added.id and one.explanation.carriers and one.explanation.path.nodes[0].id == added.id

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import psutil
 import pytest
@@ -52,6 +55,18 @@ def loaded(url: str, row) -> Iterator[Load]:
             thread.join(40)
 
 
+def workers_of(parent: int) -> list[psutil.Process]:
+    """The living workers of a service."""
+    found = []
+    for child in psutil.Process(parent).children():
+        try:
+            if "kgzsl.service.worker" in child.cmdline():
+                found.append(child)
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+    return found
+
+
 @pytest.fixture
 def folder(artifacts, tmp_path):
     """A copy that the test may break."""
@@ -60,7 +75,7 @@ def folder(artifacts, tmp_path):
 
 def test_a_worker_that_is_killed_is_started_again(folder, tmp_path, rows):
     with running(str(folder), "--workers", "2", "--state", str(tmp_path / "state"), log=tmp_path / "log") as service:
-        workers = lambda: [c for c in psutil.Process(service.process.pid).children() if "kgzsl.service.worker" in c.cmdline()]  # noqa: E731
+        workers = partial(workers_of, service.process.pid)
         wait_until(lambda: len(workers()) == 2, 20)
         with loaded(service.url, rows.matrix[:1]) as load:
             victim = workers()[0].pid
@@ -135,13 +150,7 @@ def test_requests_end_before_the_service_does(folder, tmp_path, rows):
 
 
 def test_an_address_that_is_taken_is_said(service, artifacts):
-    import subprocess
-    import sys
-
     port = service.url.rsplit(":", 1)[1]
-    done = subprocess.run(
-        [sys.executable, "-m", "kgzsl", "serve", str(artifacts), "--port", port], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 1 and "choose another --port" in done.stderr and "Traceback" not in done.stderr
-    done = subprocess.run([sys.executable, "-m", "kgzsl", "serve", "nowhere"], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1 and "nowhere" in done.stderr
+    for arguments, said in (([str(artifacts), "--port", port], "choose another --port"), (["nowhere"], "nowhere")):
+        done = subprocess.run([sys.executable, "-m", "kgzsl", "serve", *arguments], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr
