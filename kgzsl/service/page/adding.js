@@ -10,11 +10,14 @@ import { listed, short } from "./words.js";
  *
  * @param chosen gives the bundles that are asked and can take classes.
  * @param changed is called when their classes have changed.
+ * @param placeOf gives where a class stands among the answers of a picture: −1 for not among them, null without a picture.
+ * @param here gives the node in the middle of the graph, with the graph's name: what a class may be made a kind of.
  * @returns `refresh()` reads what was added, `nodeOf(bundle, answer)` gives the node of an answer.
  */
-export function makeAdding(chosen, changed) {
+export function makeAdding(chosen, changed, placeOf, here) {
   const [form, input, list, trouble] = ["adding", "name", "added", "adding-trouble"].map(byId);
   const known = new Map(); // bundle's name → its added classes
+  const labels = new Map(); // node → its label, of nodes that were chosen in the graph
   const meanings = new Map(); // name → the nodes that it may mean
   const button = form.querySelector("button");
 
@@ -35,11 +38,14 @@ export function makeAdding(chosen, changed) {
   function meaning({ one, bundles }) {
     if (one.candidates?.length) meanings.set(one.name, one.candidates);
     const candidates = meanings.get(one.name) ?? []; // of a class whose node was chosen the service tells none
-    const options = candidates.some((c) => c.id === one.node) ? candidates : [{ id: one.node, label: one.node, score: null }, ...candidates];
+    const options = candidates.some((c) => c.id === one.node) ? candidates : [{ id: one.node, label: labels.get(one.node) ?? one.node, score: null }, ...candidates];
+    const at = here();
+    const middle = at && at.graph === bundles[0].graph && !options.some((c) => c.id === at.node.id) ? [at.node] : [];
     const label = ({ label, score }) => `${short(label)}${score === null ? "" : ` · ${score.toFixed(2)}`}`;
-    if (options.length < 2) return el("a", { href: address(bundles[0].graph, one.node), text: short(options[0].label), title: options[0].label });
+    if (options.length + middle.length < 2) return el("a", { href: address(bundles[0].graph, one.node), text: short(options[0].label), title: options[0].label });
     return el("select", { "aria-label": `What ${one.name} means`, onchange: (event) => mean(one, bundles, event.target.value) },
-      options.map((c) => el("option", { value: c.id, selected: c.id === one.node, title: c.label, text: label(c) })));
+      options.map((c) => el("option", { value: c.id, selected: c.id === one.node, title: c.label, text: label(c) })),
+      middle.map((c) => el("option", { value: c.id, text: `${short(c.label)} · in the graph` })));
   }
 
   const item = (entry) =>
@@ -79,8 +85,9 @@ export function makeAdding(chosen, changed) {
   }
 
   /** Give a name another node; what cannot be is told, and the class stays what it was. */
-  const mean = (one, bundles, node) =>
-    change(() => bundles.map(async (bundle) => {
+  const mean = (one, bundles, node) => {
+    if (here()?.node.id === node) labels.set(node, here().node.label);
+    return change(() => bundles.map(async (bundle) => {
       if (one.relation === "is") {
         const made = await add(bundle.name, [{ name: one.name, node }]);
         await remove(bundle.name, one.id);
@@ -94,6 +101,7 @@ export function makeAdding(chosen, changed) {
         throw error;
       }
     }));
+  };
 
   async function takeAway({ one, bundles }) {
     await change(() => bundles.map((bundle) => remove(bundle.name, one.id)));
@@ -108,9 +116,12 @@ export function makeAdding(chosen, changed) {
     const done = await change(() => chosen().map((bundle) => add(bundle.name, names.map((name) => ({ name })))));
     if (!done.length) return;
     input.value = "";
-    const slowest = Math.max(...done.flat().map((one) => one.milliseconds ?? 0));
-    say(`${listed(names)} added`);
-    byId("adding-hint").textContent = `${listed(names)} added in ${slowest < 10 ? slowest.toFixed(1) : Math.round(slowest)} ms, without training.`;
+    const made = done.flat();
+    const slowest = Math.max(...made.map((one) => one.milliseconds ?? 0));
+    const places = made.map((one) => placeOf(one.id));
+    const seen = places.includes(null) ? "" : places.some((place) => place >= 0) ? ` Its place for this picture: ${Math.min(...places.filter((p) => p >= 0)) + 1}.` : " This picture does not look like it: it is not among the first answers.";
+    byId("adding-hint").textContent = `${listed(names)} added in ${slowest < 10 ? slowest.toFixed(1) : Math.round(slowest).toLocaleString("en")} ms, without training.${seen}`;
+    say(byId("adding-hint").textContent);
   });
   return { refresh, render, nodeOf };
 }

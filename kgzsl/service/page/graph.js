@@ -23,8 +23,8 @@ export function readAddress() {
   }
 }
 
-/** Make the drawing work; `marks()` gives the ids that a prediction's way leads over. */
-export function makeGraph(marks) {
+/** Make the drawing work; `marks()` gives the ids that a prediction's way leads over, `walked()` is called at every class. */
+export function makeGraph(marks, walked) {
   const [drawing, edgesGroup, nodesGroup, canvas] = ["drawing", "edges", "nodes", "canvas"].map(byId);
   const camera = makeCamera(drawing);
   const links = new Map(); // id → its element in the drawing
@@ -135,6 +135,7 @@ export function makeGraph(marks) {
       draw();
       list(limit > LISTED);
       tell(around);
+      walked();
     } catch (error) {
       if (error.name === "AbortError") return;
       byId("around").replaceChildren(problemCard(error, () => load(graph, id, limit)));
@@ -181,7 +182,7 @@ export function makeGraph(marks) {
     draw();
   }).observe(canvas);
 
-  return { load, redraw: () => shown && draw(), at: () => shown && { graph: shown.graph, id: shown.around.node.id } };
+  return { load, redraw: () => shown && draw(), at: () => shown && { graph: shown.graph, node: shown.around.node } };
 }
 
 const ROLES = { parent: "it is a kind of this", child: "a kind of it", above: "further up", sibling: "of the same kind", more: "listed below" };

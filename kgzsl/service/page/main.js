@@ -23,8 +23,15 @@ const chosen = () => usable().filter((b) => byId("models").querySelector(`input[
 const candidates = () => document.querySelector("input[name=candidates]:checked").value;
 
 const way = () => new Set([...predictions.values()].flatMap((p) => p.explanation?.path?.nodes?.map((n) => n.id) ?? []));
-const graph = makeGraph(way);
-const adding = makeAdding(() => chosen().filter((b) => b.can_add), () => look({ compare: true }));
+const graph = makeGraph(way, () => adding.render());
+const adding = makeAdding(() => chosen().filter((b) => b.can_add), () => look({ compare: true }), placeOf, () => graph.at());
+
+/** The best place that a class has among what the encoders say of the picture. */
+function placeOf(id) {
+  if (!file) return null;
+  const places = [...predictions.values()].map((p) => p.answers.findIndex((a) => a.id === id));
+  return places.sort((a, b) => a - b).find((place) => place >= 0) ?? -1;
+}
 
 /** Let every chosen encoder look at the picture; `compare` marks what has changed since it last did, `lead` walks to the answer. */
 async function look({ compare = false, lead = false } = {}) {
@@ -139,7 +146,8 @@ async function start() {
     showGraphs(graphs);
     if (to && graphs.some((g) => g.name === to.graph)) byId("graphs").value = to.graph;
     showModels();
-    look({ lead: true }); // a picture may have come before
+    look({ lead: true }); // a picture, or a word, may have come before
+    if (byId("search").value) searchAgain();
     if (to) walk();
     await Promise.all([adding.refresh(), showExamples()]);
     if (!readAddress()) walk();
@@ -148,7 +156,7 @@ async function start() {
   }
 }
 
-makeSearch(() => byId("graphs").value, (node) => (location.hash = address(byId("graphs").value, node.id)));
+const searchAgain = makeSearch(() => byId("graphs").value, (node) => (location.hash = address(byId("graphs").value, node.id)));
 makeTrail(walk);
 makePhoto(
   (given) => {

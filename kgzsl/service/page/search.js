@@ -7,7 +7,7 @@ import { many, others, short } from "./words.js";
 const LIMIT = 12;
 const NOTES = { fuzzy: "No name begins so. Nearest in spelling:", none: "Nothing is called so. Try it by meaning." };
 
-/** Make the field work; `graph()` names the graph, `chosen(node)` is called with what was picked. */
+/** Make the field work; `graph()` names the graph, `chosen(node)` is called with what was picked. Returns what searches anew. */
 export function makeSearch(graph, chosen) {
   const [input, list, popup, mode, note] = ["search", "found", "popup", "mode", "search-note"].map(byId);
   let nodes = [];
@@ -106,4 +106,5 @@ export function makeSearch(graph, chosen) {
     event.preventDefault();
     input.focus();
   });
+  return look;
 }
