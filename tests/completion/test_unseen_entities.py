@@ -152,7 +152,7 @@ def grail() -> UnseenEntities:
 
 @pytest.mark.data
 def test_neighbourhood_answers_about_unseen_synsets(grail: UnseenEntities) -> None:
-    model = Neighbourhood(length=2, penalties=(1.0,)).fit(TrainingFacts.of(grail))
+    model = Neighbourhood(length=2, paths=30, penalties=(1.0,)).fit(TrainingFacts.of(grail))
     ranks = completion_ranks(grail, model.score)
     assert ranking_metrics(ranks)["mrr"] > 0.55
     assert (
@@ -167,13 +167,18 @@ def test_neighbourhood_answers_about_unseen_synsets(grail: UnseenEntities) -> No
     assert ranking_metrics(sampled)["hit@10"] > 0.7
     assert np.array_equal(sampled.greater, sampled_ranks(grail, model.score).greater)
     assert not np.array_equal(sampled.greater, sampled_ranks(grail, model.score, seed=1).greater)
-    # another test part changes nothing: a model never reads it
+
+
+@pytest.mark.data
+def test_another_test_part_changes_nothing(grail: UnseenEntities) -> None:
+    cheap = {"length": 1, "paths": 5, "penalties": (1.0,)}
+    model = Neighbourhood(**cheap).fit(TrainingFacts.of(grail))
     rows = grail.facts.triples.copy()
     test = grail.rows("test")
     rows[test, 0] = np.roll(rows[test, 0], 1)
     kept = np.unique(rows, axis=0, return_index=True)[1]
     other = UnseenEntities(grail.name, "other", dataclasses.replace(grail.facts, triples=rows[np.sort(kept)]), grail.parts[np.sort(kept)])
-    again = Neighbourhood(length=2, penalties=(1.0,)).fit(TrainingFacts.of(other))
+    again = Neighbourhood(**cheap).fit(TrainingFacts.of(other))
     queries = Queries("tail", grail.triples("test")[:9, 0], grail.triples("test")[:9, 1])
     np.testing.assert_array_equal(model.score(queries, None), again.score(queries, None))
 
@@ -233,3 +238,21 @@ def vars_of(model: TextEntities) -> dict:
         "learning_rate": model.learning_rate,
         "dropout": model.dropout,
     }
+
+
+def test_an_entity_is_no_answer_about_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.random.default_rng(0).normal(size=(44, 16)).astype(np.float32)
+    monkeypatch.setattr(TextEntities, "features", lambda self, facts: features)
+    rows = [(i, 0, i + 1) for i in range(38)] + [(i, 1, i) for i in range(30)]
+    model = TextEntities(dim=4, epochs=2, dropout=0.0).fit(texts(rows, [(40, 0, 41)]))
+    every = np.arange(44)
+    for columns in (None, np.arange(20, 44)):
+        steps, loops = (model.score(Queries("tail", every, np.full(44, r)), columns).numpy() for r in (0, 1))
+        plain = [model.link.score(Queries("tail", every, np.full(44, r)), columns).numpy() for r in (0, 1)]
+        own = every if columns is None else columns
+        place = np.arange(len(own))
+        others = np.ones_like(steps, dtype=bool)
+        others[own, place] = False
+        assert (steps[own, place] < steps[others].min()).all()
+        np.testing.assert_array_equal(steps[others], plain[0][others])
+        np.testing.assert_array_equal(loops, plain[1])  # training has such facts
