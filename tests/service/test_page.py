@@ -355,8 +355,11 @@ def test_a_name_is_given_another_meaning(visit: Any) -> None:
     expect(page.locator("#added li")).to_contain_text("a kind of")
     before = meaning.input_value()
     other = next(v for o in meaning.locator("option").all() if (v := o.get_attribute("value")) != before)
+    meaning.focus()
     meaning.select_option(other)
+    expect(meaning).to_be_enabled()
     expect(meaning).to_have_value(other)
+    expect(meaning).to_be_focused()
     meaning.select_option(label="wolf · in the graph")  # what the graph shows can be chosen too
     expect(meaning).to_have_value("wn30:n02114100")
     page.get_by_role("button", name="Take moon dog away").click()
