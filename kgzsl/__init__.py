@@ -19,6 +19,8 @@ _EXPORTS = {
     "generate": "kgzsl.front_generators",
     "fit_compositions": "kgzsl.front_compositions",
     "compose": "kgzsl.front_compositions",
+    "complete": "kgzsl.front_completion",
+    "fit_completion": "kgzsl.front_completion",
     "Bundle": "kgzsl.bundle",
     "CompositionBundle": "kgzsl.composition_bundle",
     "Vectors": "kgzsl.matrices",

@@ -39,6 +39,7 @@ def _root(version: bool = typer.Option(False, "--version", callback=_version, is
 def _register() -> None:
     from kgzsl.cli import (
         audit,
+        complete,
         compose,
         data,
         doctor,
@@ -73,6 +74,7 @@ def _register() -> None:
     app.command("generate")(generate.generate)
     app.command("predict")(predict.predict)
     app.command("compose")(compose.compose)
+    app.command("complete")(complete.complete)
     app.command("report")(report.report)
     app.command("serve")(serve.serve)
 

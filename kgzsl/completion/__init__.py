@@ -1,4 +1,4 @@
-"""Knowledge-graph completion: what a model is, and answers that axioms derive."""
+"""Knowledge-graph completion: what a model is, link models, and answers that axioms derive."""
 
 from kgzsl.completion.axioms import Axiom, AxiomAnswers, Explanation, combined
 from kgzsl.completion.base import CompletionModel, TrainingFacts

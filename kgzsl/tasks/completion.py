@@ -41,18 +41,20 @@ def completion_ranks(data: CompletionSet, score: Score, *, part: str = "test", p
     if isinstance(data, UnseenEntities):
         graph = next(parts for parts in data.GRAPHS if part in parts)
         inside = data.entities_of(*graph)
-        score, triples, every = in_graph(score, inside), _renumbered(triples, inside), _renumbered(_triples(data, graph), inside)
+        score, triples, every = in_graph(score, inside), renumbered(triples, inside), renumbered(triples_of(data, graph), inside)
         entities = len(inside)
     lists = {"tail": data.candidates[part]} if listed else None
     known = KnownAnswers(every, len(data.facts.relations))
     return filtered_ranks(score, triples, known, entities, sides=sides, candidates=lists, **options)
 
 
-def _triples(data: CompletionSet, parts: Sequence[str]) -> np.ndarray:
+def triples_of(data: CompletionSet, parts: Sequence[str]) -> np.ndarray:
+    """Return the triples of some parts, part after part."""
     return np.concatenate([data.triples(part) for part in parts])
 
 
-def _renumbered(triples: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def renumbered(triples: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Return triples whose entities are numbered by their place in `inside`, which is ascending."""
     heads, tails = (np.searchsorted(inside, triples[:, k]) for k in (HEAD, TAIL))
     return np.stack([heads, triples[:, RELATION], tails], axis=1)
 

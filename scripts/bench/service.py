@@ -37,7 +37,11 @@ DEPTH = 8
 
 @dataclass(frozen=True)
 class Measured:
-    """What one kind of request came to: per second, milliseconds at the median and the 99th percentile, and failures."""
+    """What one kind of request came to: per second, milliseconds at the median and the 99th percentile, and failures.
+
+    `cpu` is the milliseconds of processor time that the service took per request: on a machine that does other work as well, what
+    the rates are bounded by.
+    """
 
     what: str
     requests: int
@@ -45,6 +49,7 @@ class Measured:
     median: float
     p99: float
     failed: int
+    cpu: float
 
 
 def main() -> None:
@@ -73,7 +78,9 @@ def main() -> None:
     if args.json:
         print(json.dumps({**report, "measured": [vars(m) for m in report["measured"]]}, indent=1))  # type: ignore[attr-defined]
         return
-    print(f"ready after {report['start']:.1f} s; {args.workers} workers, {args.clients} load processes, {os.cpu_count()} cores")
+    print(
+        f"ready after {report['start']:.1f} s ({report['start_cpu']:.1f} s of processor time); {args.workers} workers, {args.clients} load processes, {os.cpu_count()} cores"
+    )
     for one in report["measured"]:  # type: ignore[attr-defined]
         print(
             f"{one.what:34} {one.rate:8,.0f}/s  median {one.median:6.1f} ms  p99 {one.p99:6.1f} ms  of {one.requests:,}, {one.failed} failed"
@@ -86,7 +93,7 @@ def _measure(args: argparse.Namespace, port: int, parent: int, started: float) -
     client = Client(f"http://127.0.0.1:{port}", timeout=120)
     while not client.ready():
         time.sleep(0.02)
-    start = time.perf_counter() - started
+    start, start_cpu = time.perf_counter() - started, _cpu(parent)
     bundle = next(b for b in client.bundles() if b.can_add)
     graph = str(bundle.graph)
     opened = KnowledgeGraph.load(args.graph)
@@ -97,17 +104,17 @@ def _measure(args: argparse.Namespace, port: int, parent: int, started: float) -
     requests = _requests(bundle.name, graph, opened, list(weights.ids), rows)
     measured = []
     for what, made in requests.items():
-        _load(port, made, args.clients, 1.0)
-        measured.append(_load(port, made, args.clients, args.seconds, what))
+        _load(parent, port, made, args.clients, 1.0)
+        measured.append(_load(parent, port, made, args.clients, args.seconds, what))
     mixed = [one for made in requests.values() for one in made]
     random.Random(0).shuffle(mixed)  # noqa: S311
     memory = [_memory(parent)]
     share = args.requests // args.clients
-    _load(port, mixed, args.clients, 600.0, "mixed", share // 2)
+    _load(parent, port, mixed, args.clients, 600.0, "mixed", share // 2)
     memory.append(_memory(parent))
-    measured.append(_load(port, mixed, args.clients, 600.0, "all kinds mixed", share))
+    measured.append(_load(parent, port, mixed, args.clients, 600.0, "all kinds mixed", share))
     memory.append(_memory(parent))
-    return {"start": start, "measured": measured, "adding": adding, "memory": memory}
+    return {"start": start, "start_cpu": start_cpu, "measured": measured, "adding": adding, "memory": memory}
 
 
 def _requests(bundle: str, graph: str, opened: KnowledgeGraph, known: list[str], rows: np.ndarray) -> dict[str, list[bytes]]:
@@ -143,13 +150,15 @@ def _post(path: str, body: bytes, kind: str) -> bytes:
     return head.encode() + body
 
 
-def _load(port: int, requests: Sequence[bytes], clients: int, seconds: float, what: str = "", count: int | None = None) -> Measured:
+def _load(
+    parent: int, port: int, requests: Sequence[bytes], clients: int, seconds: float, what: str = "", count: int | None = None
+) -> Measured:
     """Send requests from several processes, for so long or so many from each."""
     with ProcessPoolExecutor(clients) as pool:
         list(pool.map(_nothing, range(clients)))  # the processes are there before the clock runs
-        began = time.perf_counter()
+        began, taken = time.perf_counter(), _cpu(parent)
         parts = list(pool.map(_send, *zip(*[(port, list(requests[k::clients]), seconds, count) for k in range(clients)], strict=True)))
-        spent = time.perf_counter() - began
+        spent, taken = time.perf_counter() - began, _cpu(parent) - taken
     times = np.concatenate([np.array(p[0]) for p in parts]) * 1000
     return Measured(
         what, len(times), len(times) / spent, float(np.median(times)), float(np.percentile(times, 99)), sum(p[1] for p in parts)
@@ -226,6 +235,14 @@ def _adding(client: Client, bundle: str, opened: KnowledgeGraph, known: set[str]
     for one in client.added_classes(bundle):
         client.remove_class(bundle, one.id)
     return out
+
+
+def _cpu(parent: int) -> float:
+    """Seconds of processor time of the service's processes, helpers included."""
+    import psutil
+
+    processes = [psutil.Process(parent), *psutil.Process(parent).children(recursive=True)]
+    return float(sum(t.user + t.system for t in (p.cpu_times() for p in processes)))
 
 
 def _memory(parent: int) -> list[int]:
