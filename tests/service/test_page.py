@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -288,6 +289,22 @@ def test_a_dropped_photograph_is_named_and_explained(visit: Any, cat: Path) -> N
     name = card.locator(".answers .name").first.inner_text().split(",")[0]
     card.locator(".answers a.name").first.click()
     one.heading(name)
+
+
+@pytest.mark.data
+def test_a_photograph_of_a_class_outside_imagenet_is_taken_as_its_kin(visit: Any, world: Any) -> None:
+    from kgzsl.data import benchmark_path
+    from kgzsl.graphs.hierarchy import reachable
+    from kgzsl.graphs.views import directed
+
+    photograph = sorted((Path(benchmark_path("caltech101_unseen")) / "images" / "n02124623").glob("*.jpg"))[0]  # a wildcat
+    one = visit()
+    one.drop(photograph)
+    expect(one.first()).to_be_visible()
+    expect(one.page.locator("#file-name")).to_contain_text("×")
+    href = one.first().locator("a.name").get_attribute("href")
+    answer, felines = world.graph.positions([unquote(href.split("/")[-1])]), world.graph.positions(["wn30:n02120997"])
+    assert felines[0] in reachable(directed(world.graph), answer).indices
 
 
 def test_the_graph_walks_to_the_answer_and_marks_the_way(visit: Any, cat: Path) -> None:
