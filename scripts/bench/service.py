@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -75,21 +76,24 @@ def main() -> None:
         finally:
             service.terminate()
             service.wait(30)
+    _print(report, args)
+
+
+def _print(report: dict[str, Any], args: argparse.Namespace) -> None:
     if args.json:
-        print(json.dumps({**report, "measured": [vars(m) for m in report["measured"]]}, indent=1))  # type: ignore[attr-defined]
+        print(json.dumps({**report, "measured": [vars(m) for m in report["measured"]]}, indent=1))
         return
-    print(
-        f"ready after {report['start']:.1f} s ({report['start_cpu']:.1f} s of processor time); {args.workers} workers, {args.clients} load processes, {os.cpu_count()} cores"
-    )
-    for one in report["measured"]:  # type: ignore[attr-defined]
-        print(
-            f"{one.what:34} {one.rate:8,.0f}/s  median {one.median:6.1f} ms  p99 {one.p99:6.1f} ms  of {one.requests:,}, {one.failed} failed"
-        )
-    print(f"adding a class: {report['adding']}")
-    print(f"memory of the workers (MiB) before and after {args.requests:,} requests: {report['memory']}")
+    who = f"{args.workers} workers, {args.clients} load processes, {os.cpu_count()} cores"
+    print(f"ready after {report['start']:.1f} s, {report['start_cpu']:.1f} s of processor time; {who}")
+    for one in report["measured"]:
+        times = f"median {one.median:6.1f} ms  p99 {one.p99:6.1f} ms  processor {one.cpu:5.2f} ms"
+        print(f"{one.what:30} {one.rate:7,.0f}/s  {times}  {one.failed} of {one.requests:,} failed")
+    for how, times in report["adding"].items():
+        print(f"adding a class {how}: {times}")
+    print(f"memory of parent and workers (MiB), at first and after each half of {args.requests:,} requests: {report['memory']}")
 
 
-def _measure(args: argparse.Namespace, port: int, parent: int, started: float) -> dict[str, object]:
+def _measure(args: argparse.Namespace, port: int, parent: int, started: float) -> dict[str, Any]:
     client = Client(f"http://127.0.0.1:{port}", timeout=120)
     while not client.ready():
         time.sleep(0.02)
@@ -109,8 +113,8 @@ def _measure(args: argparse.Namespace, port: int, parent: int, started: float) -
     mixed = [one for made in requests.values() for one in made]
     random.Random(0).shuffle(mixed)  # noqa: S311
     memory = [_memory(parent)]
-    share = args.requests // args.clients
-    _load(parent, port, mixed, args.clients, 600.0, "mixed", share // 2)
+    share = args.requests // args.clients // 2
+    _load(parent, port, mixed, args.clients, 600.0, "mixed", share)
     memory.append(_memory(parent))
     measured.append(_load(parent, port, mixed, args.clients, 600.0, "all kinds mixed", share))
     memory.append(_memory(parent))
