@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import selectors
 import socket
 import subprocess
 import sys
@@ -164,9 +165,9 @@ def _load(
         parts = list(pool.map(_send, *zip(*[(port, list(requests[k::clients]), seconds, count) for k in range(clients)], strict=True)))
         spent, taken = time.perf_counter() - began, _cpu(parent) - taken
     times = np.concatenate([np.array(p[0]) for p in parts]) * 1000
-    return Measured(
-        what, len(times), len(times) / spent, float(np.median(times)), float(np.percentile(times, 99)), sum(p[1] for p in parts)
-    )
+    median, worst = np.percentile(times, [50, 99])
+    failed = sum(part[1] for part in parts)
+    return Measured(what, len(times), len(times) / spent, float(median), float(worst), failed, 1000 * taken / len(times))
 
 
 def _nothing(_: int) -> None:
@@ -175,36 +176,42 @@ def _nothing(_: int) -> None:
 
 def _send(port: int, requests: Sequence[bytes], seconds: float, count: int | None) -> tuple[list[float], int]:
     """Keep `DEPTH` connections busy; return the seconds of every request, and how many failed."""
-    import selectors
-
-    selector, times, failed, sent = selectors.DefaultSelector(), [], 0, 0
+    selector, failed, sent = selectors.DefaultSelector(), 0, 0
+    times: list[float] = []
     for _ in range(DEPTH):
         wire = socket.create_connection(("127.0.0.1", port))
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        state = {"begun": time.perf_counter(), "got": b""}
         wire.sendall(requests[sent % len(requests)])
         sent += 1
-        selector.register(wire, selectors.EVENT_READ, state)
+        selector.register(wire, selectors.EVENT_READ, _Sent(wire, time.perf_counter()))
     end = time.perf_counter() + seconds
     while selector.get_map():
         for key, _ in selector.select(5.0):
-            wire, state = key.fileobj, key.data
-            data = wire.recv(262_144)  # type: ignore[union-attr]
-            state["got"] += data
-            done = _whole(state["got"])
-            if not done and data:
+            one: _Sent = key.data
+            data = one.wire.recv(262_144)
+            one.got += data
+            if data and not _whole(one.got):
                 continue
             now = time.perf_counter()
-            times.append(now - state["begun"])
-            failed += not state["got"].startswith(b"HTTP/1.1 200")
+            times.append(now - one.begun)
+            failed += not one.got.startswith(b"HTTP/1.1 200")
             if now > end or (count is not None and sent >= count) or not data:
-                selector.unregister(wire)
-                wire.close()  # type: ignore[union-attr]
+                selector.unregister(one.wire)
+                one.wire.close()
                 continue
-            state["begun"], state["got"] = now, b""
-            wire.sendall(requests[sent % len(requests)])  # type: ignore[union-attr]
+            one.begun, one.got = now, b""
+            one.wire.sendall(requests[sent % len(requests)])
             sent += 1
     return times, failed
+
+
+@dataclass
+class _Sent:
+    """A connection, when its request began, and what has come of the answer."""
+
+    wire: socket.socket
+    begun: float
+    got: bytes = b""
 
 
 def _whole(got: bytes) -> bool:
