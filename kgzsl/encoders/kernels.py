@@ -13,6 +13,7 @@ for the seen classes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -149,10 +150,15 @@ class NodeKernels:
         """Return the same for any nodes, asked for before or not: a Laplacian takes one solve per node."""
         found = {name: torch.from_numpy(text.similarities(rows)) for name, text in self._texts.items()}
         for name, matrix in self._features.items():
-            found[name] = torch.from_numpy((matrix[rows] @ matrix[self.seen].T).toarray())
+            found[name] = torch.from_numpy((matrix[rows] @ self._seen_features[name]).toarray())
         for name, laplacian in self._laplacians.items():
             found[name] = torch.from_numpy(laplacian.columns(rows, self.seen).T / self._unit[name])
         return found
+
+    @cached_property
+    def _seen_features(self) -> dict[str, sp.csr_matrix]:
+        """The seen classes' sparse rows as columns, `[entries, seen]`: made once for classes that come one at a time."""
+        return {name: sp.csr_matrix(matrix[self.seen].T) for name, matrix in self._features.items()}
 
     def leaf(self, parent: int, text: np.ndarray) -> dict[str, torch.Tensor]:
         """Return the base similarities of a node more with the seen classes, `[1, seen]`: a kind of `parent` with a text of its own.
@@ -174,7 +180,7 @@ class NodeKernels:
                 raise IncompatibleError(
                     "classes are added below a node by kernels of texts, ancestors, profiles and Laplacians", received=f"`{name}`"
                 )
-            shared = (matrix[[parent]] @ matrix[self.seen].T).toarray()
+            shared = (matrix[[parent]] @ self._seen_features[name]).toarray()
             if name == "shared_ancestors":
                 # the parent's ancestors and the new node itself, which nothing shares: its row is longer by that entry of 1
                 length = float(self.size[parent]) ** -0.25 / float(matrix[parent, parent])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
@@ -13,8 +12,8 @@ from fastapi.staticfiles import StaticFiles
 
 from kgzsl import __version__
 from kgzsl.service import problems, routes_about, routes_adding, routes_bundles, routes_embeddings, routes_graphs, routes_images
+from kgzsl.service.describing import describe
 from kgzsl.service.guard import Guard, Metrics
-from kgzsl.service.schemas import BODIES
 from kgzsl.service.settings import Settings
 from kgzsl.service.state import State
 
@@ -49,7 +48,7 @@ def make_app(settings: Settings) -> FastAPI:
     if settings.page and PAGE.is_dir():
         _serve_page(app)
     app.add_middleware(Guard, settings=settings, metrics=metrics)
-    _describe_bodies(app)
+    describe(app)
     return app
 
 
@@ -59,15 +58,3 @@ def _serve_page(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
         return FileResponse(PAGE / "index.html", headers={"cache-control": "no-cache"})
-
-
-def _describe_bodies(app: FastAPI) -> None:
-    """Put the schemas of bodies that are read without a model into the description of the API."""
-    made = app.openapi
-
-    def described() -> dict[str, Any]:
-        document = made()
-        document.setdefault("components", {}).setdefault("schemas", {}).update(BODIES)
-        return document
-
-    app.openapi = described  # type: ignore[method-assign]

@@ -24,10 +24,16 @@ async def embeddings(request: Request) -> Response:
     return as_json(spaces(state_of(request)))
 
 
+_ARROW: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/vnd.apache.arrow.stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
+
+
 @router.post(
     "/{name}",
     summary="Classes as vectors",
     response_model=schemas.Vectors,
+    responses=_ARROW,
     openapi_extra=schemas.body("ClassesToEmbed", "application/json"),
 )
 async def embed(name: str, request: Request) -> Response:

@@ -44,7 +44,7 @@ async def predict_images(bundle: str, request: Request) -> Response:
             raise TooLargeError(f"a prediction is of at most {limits.images} images", received=len(files), remedy="send them in parts")
         names, contents = [part.filename or "" for part in files], [await part.read() for part in files]
     reader: Reader = state.once("reader", str(served.bundle.recipe), lambda: Reader(served, limits))
-    found = await asyncio.gather(*(reader.read(data, state.threads) for data in contents))
+    found = await asyncio.gather(*(reader.read(data, state.helpers) for data in contents))
     sound = [row for row in found if not isinstance(row, str)]
     if not sound:
         raise InvalidInputError(

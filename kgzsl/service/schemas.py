@@ -291,6 +291,11 @@ BODIES: dict[str, dict[str, Any]] = {
         "type": "object",
         "required": ["query"],
         "properties": {"query": {"type": "string", "maxLength": 10000}, "limit": {"type": "integer", "minimum": 1, "maximum": 1000}},
+        "examples": [
+            {"query": "SELECT ?node ?label { ?node skos:prefLabel ?label }", "limit": 3},
+            {"query": "SELECT (COUNT(*) AS ?edges) { ?kind kgzsl:hypernym ?class }"},
+            {"query": "DESCRIBE wn30:n02084071"},
+        ],
     },
     "FeatureRows": {
         "type": "object",
@@ -314,6 +319,11 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "NewClasses": {
         "type": "object",
+        "examples": [
+            {"classes": [{"name": "electric scooter"}, {"name": "robot dog", "text": "a walking machine with four legs of metal"}]},
+            {"classes": [{"node": "wn30:n02084071"}]},
+            {"classes": [{"name": "liger", "below": "wn30:n02127808"}]},
+        ],
         "required": ["classes"],
         "properties": {
             "classes": {
@@ -334,7 +344,15 @@ BODIES: dict[str, dict[str, Any]] = {
     "ClassesToEmbed": {
         "type": "object",
         "required": ["classes"],
-        "properties": {"classes": _CLASSES, "format": {"type": "string", "enum": ["json", "base64", "arrow"], "default": "json"}},
+        "properties": {
+            "classes": {**_CLASSES, "minItems": 1, "maxItems": 1000},
+            "format": {"type": "string", "enum": ["json", "base64", "arrow"], "default": "json"},
+        },
+        "examples": [
+            {"classes": ["wn30:n02084071", "electric scooter"]},
+            {"classes": ["wn30:n02084071"], "format": "base64"},
+            {"classes": ["red panda"], "format": "arrow"},
+        ],
     },
 }
 

@@ -113,6 +113,6 @@ def _serves(path: Path) -> bool:
     if path.suffix in (".bundle", ".kg"):
         return True
     try:
-        return json.loads((path / MANIFEST).read_text(encoding="utf-8")).get("kind") in ("bundle", "graph", "composition-bundle")
+        return json.loads((path / MANIFEST).read_text(encoding="utf-8")).get("kind") in ("bundle", "graph")
     except (OSError, ValueError, AttributeError):
         return False

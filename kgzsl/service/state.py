@@ -36,6 +36,8 @@ class State:
         self.generation = 0
         #: Work that would hold up other requests: searches by meaning, linking, explanations, exports.
         self.threads = ThreadPoolExecutor(4, thread_name_prefix="kgzsl")
+        #: Waiting for helper processes, which one slow image or query must not do in place of everyone else.
+        self.helpers = ThreadPoolExecutor(16, thread_name_prefix="kgzsl-helper")
         self._made: dict[tuple[str, str], Any] = {}
         self._making: dict[tuple[str, str], threading.Lock] = {}
         self._reloading = asyncio.Lock()
@@ -61,9 +63,7 @@ class State:
         for kind, key in list(self._made):
             stale = key.partition("-")[0] not in keys or (kind in ("predictor", "ladder", "newcomers") and key not in unchanged)
             if stale and kind != "reader":
-                made = self._made.pop((kind, key))
-                if hasattr(made, "close"):
-                    made.close()
+                self._made.pop((kind, key))  # requests that still hold it are answered; with the last one it ends by itself
 
     async def run(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Return what `work` returns, from a thread."""
@@ -96,7 +96,7 @@ class State:
         """Return the answer to a SPARQL query."""
         helper = self.querier(served)
         request = orjson.dumps({"query": text.encode("utf-8", "replace").decode(), "limit": rows})
-        return orjson.loads(await self.run(helper.ask, request))
+        return orjson.loads(await asyncio.get_running_loop().run_in_executor(self.helpers, helper.ask, request))
 
     def querier(self, served: ServedGraph) -> Helper:
         """Return what answers SPARQL over a graph."""
@@ -117,7 +117,8 @@ class State:
 
     def close(self) -> None:
         """End the threads; their work is done, or nobody waits for it."""
-        self.threads.shutdown(wait=False, cancel_futures=True)
+        for pool in (self.threads, self.helpers):
+            pool.shutdown(wait=False, cancel_futures=True)
         for made in self._made.values():
             if hasattr(made, "close"):
                 made.close()

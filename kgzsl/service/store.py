@@ -147,7 +147,7 @@ class Store:
         for path in graphs:
             store._open(path, "graph", store.graphs, before.graphs if before else {}, ServedGraph)
         for path in found:
-            if path not in graphs:
+            if _kind(path) == "bundle":
                 store._open(path, "bundle", store.bundles, before.bundles if before else {}, store._bundle)
         store.seconds = time.perf_counter() - started
         return store
@@ -195,12 +195,12 @@ class Store:
 
 
 def _kind(path: Path) -> str:
-    """`graph` or `bundle`, by the manifest, else by the suffix."""
+    """What an artifact is, by its manifest, else by its suffix; only graphs and bundles are served."""
     try:
         kind = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["kind"]
     except (OSError, ValueError, KeyError, TypeError):
         kind = "graph" if path.suffix == ".kg" else "bundle"
-    return "graph" if kind == "graph" else "bundle"
+    return str(kind)
 
 
 def _digest(path: Path) -> str:

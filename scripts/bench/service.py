@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import selectors
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -37,7 +39,11 @@ DEPTH = 8
 
 @dataclass(frozen=True)
 class Measured:
-    """What one kind of request came to: per second, milliseconds at the median and the 99th percentile, and failures."""
+    """What one kind of request came to: per second, milliseconds at the median and the 99th percentile, and failures.
+
+    `cpu` is the milliseconds of processor time that the service took per request: on a machine that does other work as well, what
+    the rates are bounded by.
+    """
 
     what: str
     requests: int
@@ -45,6 +51,7 @@ class Measured:
     median: float
     p99: float
     failed: int
+    cpu: float
 
 
 def main() -> None:
@@ -70,23 +77,28 @@ def main() -> None:
         finally:
             service.terminate()
             service.wait(30)
+    _print(report, args)
+
+
+def _print(report: dict[str, Any], args: argparse.Namespace) -> None:
     if args.json:
-        print(json.dumps({**report, "measured": [vars(m) for m in report["measured"]]}, indent=1))  # type: ignore[attr-defined]
+        print(json.dumps({**report, "measured": [vars(m) for m in report["measured"]]}, indent=1))
         return
-    print(f"ready after {report['start']:.1f} s; {args.workers} workers, {args.clients} load processes, {os.cpu_count()} cores")
-    for one in report["measured"]:  # type: ignore[attr-defined]
-        print(
-            f"{one.what:34} {one.rate:8,.0f}/s  median {one.median:6.1f} ms  p99 {one.p99:6.1f} ms  of {one.requests:,}, {one.failed} failed"
-        )
-    print(f"adding a class: {report['adding']}")
-    print(f"memory of the workers (MiB) before and after {args.requests:,} requests: {report['memory']}")
+    who = f"{args.workers} workers, {args.clients} load processes, {os.cpu_count()} cores"
+    print(f"ready after {report['start']:.1f} s, {report['start_cpu']:.1f} s of processor time; {who}")
+    for one in report["measured"]:
+        times = f"median {one.median:6.1f} ms  p99 {one.p99:6.1f} ms  processor {one.cpu:5.2f} ms"
+        print(f"{one.what:30} {one.rate:7,.0f}/s  {times}  {one.failed} of {one.requests:,} failed")
+    for how, times in report["adding"].items():
+        print(f"adding a class {how}: {times}")
+    print(f"memory of parent and workers (MiB), at first and after each half of {args.requests:,} requests: {report['memory']}")
 
 
-def _measure(args: argparse.Namespace, port: int, parent: int, started: float) -> dict[str, object]:
+def _measure(args: argparse.Namespace, port: int, parent: int, started: float) -> dict[str, Any]:
     client = Client(f"http://127.0.0.1:{port}", timeout=120)
     while not client.ready():
         time.sleep(0.02)
-    start = time.perf_counter() - started
+    start, start_cpu = time.perf_counter() - started, _cpu(parent)
     bundle = next(b for b in client.bundles() if b.can_add)
     graph = str(bundle.graph)
     opened = KnowledgeGraph.load(args.graph)
@@ -97,17 +109,17 @@ def _measure(args: argparse.Namespace, port: int, parent: int, started: float) -
     requests = _requests(bundle.name, graph, opened, list(weights.ids), rows)
     measured = []
     for what, made in requests.items():
-        _load(port, made, args.clients, 1.0)
-        measured.append(_load(port, made, args.clients, args.seconds, what))
+        _load(parent, port, made, args.clients, 1.0)
+        measured.append(_load(parent, port, made, args.clients, args.seconds, what))
     mixed = [one for made in requests.values() for one in made]
     random.Random(0).shuffle(mixed)  # noqa: S311
     memory = [_memory(parent)]
-    share = args.requests // args.clients
-    _load(port, mixed, args.clients, 600.0, "mixed", share // 2)
+    share = args.requests // args.clients // 2
+    _load(parent, port, mixed, args.clients, 600.0, "mixed", share)
     memory.append(_memory(parent))
-    measured.append(_load(port, mixed, args.clients, 600.0, "all kinds mixed", share))
+    measured.append(_load(parent, port, mixed, args.clients, 600.0, "all kinds mixed", share))
     memory.append(_memory(parent))
-    return {"start": start, "measured": measured, "adding": adding, "memory": memory}
+    return {"start": start, "start_cpu": start_cpu, "measured": measured, "adding": adding, "memory": memory}
 
 
 def _requests(bundle: str, graph: str, opened: KnowledgeGraph, known: list[str], rows: np.ndarray) -> dict[str, list[bytes]]:
@@ -143,17 +155,19 @@ def _post(path: str, body: bytes, kind: str) -> bytes:
     return head.encode() + body
 
 
-def _load(port: int, requests: Sequence[bytes], clients: int, seconds: float, what: str = "", count: int | None = None) -> Measured:
+def _load(
+    parent: int, port: int, requests: Sequence[bytes], clients: int, seconds: float, what: str = "", count: int | None = None
+) -> Measured:
     """Send requests from several processes, for so long or so many from each."""
     with ProcessPoolExecutor(clients) as pool:
         list(pool.map(_nothing, range(clients)))  # the processes are there before the clock runs
-        began = time.perf_counter()
+        began, taken = time.perf_counter(), _cpu(parent)
         parts = list(pool.map(_send, *zip(*[(port, list(requests[k::clients]), seconds, count) for k in range(clients)], strict=True)))
-        spent = time.perf_counter() - began
+        spent, taken = time.perf_counter() - began, _cpu(parent) - taken
     times = np.concatenate([np.array(p[0]) for p in parts]) * 1000
-    return Measured(
-        what, len(times), len(times) / spent, float(np.median(times)), float(np.percentile(times, 99)), sum(p[1] for p in parts)
-    )
+    median, worst = np.percentile(times, [50, 99])
+    failed = sum(part[1] for part in parts)
+    return Measured(what, len(times), len(times) / spent, float(median), float(worst), failed, 1000 * taken / len(times))
 
 
 def _nothing(_: int) -> None:
@@ -162,36 +176,42 @@ def _nothing(_: int) -> None:
 
 def _send(port: int, requests: Sequence[bytes], seconds: float, count: int | None) -> tuple[list[float], int]:
     """Keep `DEPTH` connections busy; return the seconds of every request, and how many failed."""
-    import selectors
-
-    selector, times, failed, sent = selectors.DefaultSelector(), [], 0, 0
+    selector, failed, sent = selectors.DefaultSelector(), 0, 0
+    times: list[float] = []
     for _ in range(DEPTH):
         wire = socket.create_connection(("127.0.0.1", port))
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        state = {"begun": time.perf_counter(), "got": b""}
         wire.sendall(requests[sent % len(requests)])
         sent += 1
-        selector.register(wire, selectors.EVENT_READ, state)
+        selector.register(wire, selectors.EVENT_READ, _Sent(wire, time.perf_counter()))
     end = time.perf_counter() + seconds
     while selector.get_map():
         for key, _ in selector.select(5.0):
-            wire, state = key.fileobj, key.data
-            data = wire.recv(262_144)  # type: ignore[union-attr]
-            state["got"] += data
-            done = _whole(state["got"])
-            if not done and data:
+            one: _Sent = key.data
+            data = one.wire.recv(262_144)
+            one.got += data
+            if data and not _whole(one.got):
                 continue
             now = time.perf_counter()
-            times.append(now - state["begun"])
-            failed += not state["got"].startswith(b"HTTP/1.1 200")
+            times.append(now - one.begun)
+            failed += not one.got.startswith(b"HTTP/1.1 200")
             if now > end or (count is not None and sent >= count) or not data:
-                selector.unregister(wire)
-                wire.close()  # type: ignore[union-attr]
+                selector.unregister(one.wire)
+                one.wire.close()
                 continue
-            state["begun"], state["got"] = now, b""
-            wire.sendall(requests[sent % len(requests)])  # type: ignore[union-attr]
+            one.begun, one.got = now, b""
+            one.wire.sendall(requests[sent % len(requests)])
             sent += 1
     return times, failed
+
+
+@dataclass
+class _Sent:
+    """A connection, when its request began, and what has come of the answer."""
+
+    wire: socket.socket
+    begun: float
+    got: bytes = b""
 
 
 def _whole(got: bytes) -> bool:
@@ -226,6 +246,14 @@ def _adding(client: Client, bundle: str, opened: KnowledgeGraph, known: set[str]
     for one in client.added_classes(bundle):
         client.remove_class(bundle, one.id)
     return out
+
+
+def _cpu(parent: int) -> float:
+    """Seconds of processor time of the service's processes, helpers included."""
+    import psutil
+
+    processes = [psutil.Process(parent), *psutil.Process(parent).children(recursive=True)]
+    return float(sum(t.user + t.system for t in (p.cpu_times() for p in processes)))
 
 
 def _memory(parent: int) -> list[int]:

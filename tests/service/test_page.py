@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -290,6 +291,22 @@ def test_a_dropped_photograph_is_named_and_explained(visit: Any, cat: Path) -> N
     one.heading(name)
 
 
+@pytest.mark.data
+def test_a_photograph_of_a_class_outside_imagenet_is_taken_as_its_kin(visit: Any, world: Any) -> None:
+    from kgzsl.data import benchmark_path
+    from kgzsl.graphs.hierarchy import reachable
+    from kgzsl.graphs.views import directed
+
+    photograph = sorted((Path(benchmark_path("caltech101_unseen")) / "images" / "n02124623").glob("*.jpg"))[0]  # a wildcat
+    one = visit()
+    one.drop(photograph)
+    expect(one.first()).to_be_visible()
+    expect(one.page.locator("#file-name")).to_contain_text("×")
+    href = one.first().locator("a.name").get_attribute("href")
+    answer, felines = world.graph.positions([unquote(href.split("/")[-1])]), world.graph.positions(["wn30:n02120997"])
+    assert felines[0] in reachable(directed(world.graph), answer).indices
+
+
 def test_the_graph_walks_to_the_answer_and_marks_the_way(visit: Any, cat: Path) -> None:
     one = visit()
     one.drop(cat, "image/png")
@@ -355,8 +372,11 @@ def test_a_name_is_given_another_meaning(visit: Any) -> None:
     expect(page.locator("#added li")).to_contain_text("a kind of")
     before = meaning.input_value()
     other = next(v for o in meaning.locator("option").all() if (v := o.get_attribute("value")) != before)
+    meaning.focus()
     meaning.select_option(other)
+    expect(meaning).to_be_enabled()
     expect(meaning).to_have_value(other)
+    expect(meaning).to_be_focused()
     meaning.select_option(label="wolf · in the graph")  # what the graph shows can be chosen too
     expect(meaning).to_have_value("wn30:n02114100")
     page.get_by_role("button", name="Take moon dog away").click()

@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import psutil
 import pytest
 from serving import running, wait_until
 
+from kgzsl.artifacts import read_manifest
 from kgzsl.errors import KgzslError
 from kgzsl.service.client import Client, ServiceProblem
 
@@ -94,7 +96,7 @@ def test_a_worker_that_is_killed_is_started_again(folder, tmp_path, rows):
         assert not psutil.pid_exists(victim) and "another one starts" in service.log.read_text()
 
 
-def test_broken_artifacts_are_listed_and_the_rest_served_and_reloads_drop_nothing(folder, tmp_path, rows, artifacts):
+def test_broken_artifacts_are_listed_and_the_rest_served_and_reloads_drop_nothing(folder, tmp_path, rows, artifacts, bundle):
     shutil.copytree(folder / "carnivores.bundle", folder / "other.bundle")
     matrix = folder / "other.bundle" / "matrix.safetensors"
     data = bytearray(matrix.read_bytes())
@@ -119,8 +121,11 @@ def test_broken_artifacts_are_listed_and_the_rest_served_and_reloads_drop_nothin
                 service.process.send_signal(signal.SIGHUP)
                 time.sleep(0.2)
             shutil.rmtree(folder / "carnivores.bundle")  # the open files stay until the reload
-            shutil.copytree(artifacts / "carnivores.bundle", folder / "carnivores.bundle")
+            other = replace(bundle, gamma=1e-6).save(folder / "carnivores.bundle")
             client.reload()
+            assert client.version().artifacts["bundles"]["carnivores"] == read_manifest(other, "bundle")["digest"]
+            before = len(load.answers)
+            wait_until(lambda: len(load.answers) > before + 20, 30)
         assert load.problems == [] and len(set(load.answers)) == 1
         assert client.predict_features("other", rows.matrix[:1], top=1)[0].answers[0].id == load.answers[0]
 

@@ -55,9 +55,14 @@ export function makeAdding(chosen, changed, placeOf, here) {
       el("a", { class: "soft", href: address(entry.bundles[0].graph, entry.one.node), "aria-label": `${entry.one.name} in the graph`, text: "in the graph" }),
       el("button", { type: "button", class: "plain", "aria-label": `Take ${entry.one.name} away`, onclick: () => takeAway(entry), text: "×" }));
 
+  const inList = (label) => label && list.querySelector(`[aria-label="${CSS.escape(label)}"]`);
+  const heldInList = () => (list.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null);
+
   function render() {
+    const held = heldInList();
     form.hidden = !chosen().length;
     list.replaceChildren(...together().map(item));
+    inList(held)?.focus();
   }
 
   async function refresh() {
@@ -71,13 +76,15 @@ export function makeAdding(chosen, changed, placeOf, here) {
 
   /** Do something that changes classes; what goes wrong is shown, what went well stays. */
   async function change(work) {
-    button.disabled = true;
+    const held = heldInList();
+    for (const control of [button, ...list.querySelectorAll("button, select")]) control.disabled = true;
     form.setAttribute("aria-busy", "true");
     trouble.replaceChildren();
     const said = await Promise.allSettled(work());
     for (const one of said.filter((s) => s.status === "rejected")) trouble.replaceChildren(problemCard(one.reason));
     await refresh();
     button.disabled = false;
+    inList(held)?.focus();
     form.removeAttribute("aria-busy");
     const done = said.filter((s) => s.status === "fulfilled");
     if (done.length) await changed();

@@ -39,6 +39,8 @@ async function look({ compare = false, lead = false } = {}) {
   running = new AbortController();
   const { signal } = running;
   const answers = byId("answers");
+  const firstOf = () => predictions.get(chosen()[0]?.name)?.answers[0]?.id;
+  const before = firstOf();
   if (!file || !bundles.length) return;
   const asked = chosen();
   for (const name of predictions.keys()) if (!asked.some((b) => b.name === name)) predictions.delete(name);
@@ -51,12 +53,12 @@ async function look({ compare = false, lead = false } = {}) {
   const replace = (bundle, made) => answers.querySelector(`[data-bundle="${CSS.escape(bundle.name)}"]`)?.replaceWith(made);
   await Promise.all(asked.map(async (bundle) => {
     try {
-      const before = predictions.get(bundle.name);
+      const said = predictions.get(bundle.name);
       const prediction = await api.predict(bundle.name, file, candidates(), signal);
       if (signal.aborted) return;
       predictions.set(bundle.name, prediction);
-      const places = compare && before ? new Map(before.answers.map((a, place) => [a.id, place])) : null;
-      replace(bundle, card(bundle, prediction, (answer) => adding.nodeOf(bundle, answer), places, compare ? before?.answers[0]?.name : null));
+      const places = compare && said ? new Map(said.answers.map((a, place) => [a.id, place])) : null;
+      replace(bundle, card(bundle, prediction, (answer) => adding.nodeOf(bundle, answer), places, compare ? said?.answers[0]?.name : null));
     } catch (error) {
       if (error.name === "AbortError") return;
       predictions.delete(bundle.name);
@@ -66,7 +68,7 @@ async function look({ compare = false, lead = false } = {}) {
   if (signal.aborted) return;
   answers.removeAttribute("aria-busy");
   verdict(asked);
-  if (!lead || !leadTo(asked)) graph.redraw();
+  if (!(lead || (compare && before !== firstOf())) || !leadTo(asked)) graph.redraw();
 }
 
 /** Walk to the first encoder's answer, where a graph has it; the page stays where it is. */
