@@ -232,3 +232,70 @@ def compositions(
         return
     for table in tables(results):
         typer.echo(f"\n{table} (per cent)\n\n{markdown(rows_of(results, table), table)}")
+
+
+@app.command("completion")
+def completion(
+    dataset: Annotated[str, typer.Argument(help="A completion set (`kgzsl list completion-sets`).")],
+    models: Annotated[list[str] | None, typer.Argument(help="`kgzsl list completion-models`; default: closed_form.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", help="A setting of the dataset's reader, such as without_text=drop; repeatable.")
+    ] = None,
+    semantics: Annotated[
+        str, typer.Option("--semantics", help="What relations are known by: text, hierarchy, constraints, rdfs, rdfs+literals or axioms.")
+    ] = "text",
+    encoder: Annotated[str | None, typer.Option("--encoder", help="Of the schema's graph (`kgzsl list encoders`).")] = None,
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", help="all-entities, tails or candidates (default: the set's lists where it has some).")
+    ] = None,
+    axioms: Annotated[bool, typer.Option("--axioms", help="Answers that the schema's axioms derive, alone and added.")] = False,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="A setting of one model as KEY=VALUE; repeatable.")] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many runs.")] = 3,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the result files.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Evaluate models of completion: filtered MRR and hit@k, everything chosen on the relations of validation.
+
+    Each writes a result file, which `kgzsl experiment leaderboard` reads too.
+
+    Examples:
+
+    `kgzsl eval completion nell-zs closed_form degree --data without_text=drop --semantics rdfs+literals --axioms`
+
+    `kgzsl eval completion fb15k-237-relations closed_form --set structure=none`
+    """
+    from kgzsl.completion.models import COMPLETION_MODELS
+    from kgzsl.errors import InvalidInputError
+    from kgzsl.experiments.cell import cell_of
+    from kgzsl.experiments.leaderboard import markdown, rows_of, tables
+    from kgzsl.experiments.results import write_result
+    from kgzsl.experiments.runner import check_cell, run_cell
+
+    names, settings = models or ["closed_form"], read_settings(setting)
+    if settings and len(names) > 1:
+        raise InvalidInputError("--set is for one model", received=", ".join(names), remedy="run them one by one")
+    known = {"kind": semantics, **({"encoder": encoder} if encoder else {})}
+    cells = []
+    for name in names:
+        content = {
+            "name": f"local_{name.replace('_', '-')}_{dataset}",
+            "source": "run by `kgzsl eval completion`",
+            "task": "completion",
+            "dataset": {"name": dataset, "settings": read_settings(data)},
+            "method": {"name": name, "settings": settings},
+            **({"semantics": known} if COMPLETION_MODELS.lookup(name).uses_relations else {}),
+            **({"protocol": protocol} if protocol else {}),
+            **({"axioms": True} if axioms else {}),
+            "seeds": list(range(seeds)),
+        }
+        cells.append(cell_of(content, name))
+        check_cell(cells[-1])
+    results = []
+    for cell in cells:
+        results.append(run_cell(cell))
+        typer.echo(f"{cell.method} → {write_result(results[-1], out / f'{cell.name}.json')}", err=True)
+    if as_json:
+        emit_json({result["cell"]["method"]["name"]: result["summary"] for result in results})
+        return
+    for table in tables(results):
+        typer.echo(f"\n{table} (per cent)\n\n{markdown(rows_of(results, table), table)}")

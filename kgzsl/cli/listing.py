@@ -23,6 +23,7 @@ NOUNS = {
     "backbones": ("kgzsl.features", "BACKBONES"),
     "text-encoders": ("kgzsl.vectors", "TEXT_ENCODERS"),
     "feature-sets": ("kgzsl.datasets", "FEATURE_SETS"),
+    "completion-models": ("kgzsl.completion.models", "COMPLETION_MODELS"),
     "completion-sets": ("kgzsl.datasets", "COMPLETION_SETS"),
     "link-models": ("kgzsl.completion.links", "LINK_MODELS"),
     "composition-sets": ("kgzsl.datasets", "COMPOSITION_SETS"),

@@ -21,7 +21,7 @@ CELLS = files("kgzsl.experiments") / "cells"
 
 #: Tasks on images of classes, which need a graph, node vectors and a backbone; the others run on feature or composition sets.
 IMAGE_TASKS = ("image-holdout", "image-hops", "weight-retrieval")
-TASKS = (*IMAGE_TASKS, "feature-zsl", "composition-zsl")
+TASKS = (*IMAGE_TASKS, "feature-zsl", "composition-zsl", "completion")
 
 _NAMED: dict[str, Any] = {
     "type": "object",
@@ -73,8 +73,8 @@ _SCHEMA: dict[str, Any] = {
         "semantics": {
             "type": "object",
             "additionalProperties": False,
-            "required": ["encoder"],
             "properties": {
+                "kind": {"enum": ["text", "hierarchy", "constraints", "rdfs", "rdfs+literals", "axioms"]},
                 "encoder": {"type": "string"},
                 "settings": {"type": "object"},
                 "space": {"enum": ["weights", "nodes"]},
@@ -96,6 +96,8 @@ _SCHEMA: dict[str, Any] = {
         "finetune": {"type": "object"},
         "worlds": {"type": "array", "items": {"enum": ["closed", "open"]}, "minItems": 1, "uniqueItems": True},
         "feasibility": {"type": "string"},
+        "protocol": {"enum": ["all-entities", "tails", "candidates"]},
+        "axioms": {"type": "boolean"},
         "published": {"type": "array", "items": _PUBLISHED},
     },
     "allOf": [
@@ -107,6 +109,19 @@ _SCHEMA: dict[str, Any] = {
                 "dependentRequired": {"graph": ["vectors"], "vectors": ["graph"], "feasibility": ["graph"]},
             },
             "else": {"properties": {"finetune": False, "worlds": False, "feasibility": False}},
+        },
+        {
+            "if": {"properties": {"task": {"const": "completion"}}},
+            "then": {
+                "properties": {
+                    **dict.fromkeys(("generator", "graph", "vectors", "backbone", "descriptions", "folds", "calibrations"), False),
+                    "semantics": {"required": ["kind"], "properties": {"space": False, "template": False}},
+                    "method": {"properties": {"classifier": False}},
+                }
+            },
+            "else": {
+                "properties": {"semantics": {"required": ["encoder"], "properties": {"kind": False}}, "protocol": False, "axioms": False}
+            },
         },
         {
             "if": {"properties": {"task": {"enum": ["composition-zsl", "feature-zsl"]}}},
@@ -157,6 +172,7 @@ class Cell:
     folds : which folds of the dataset to run, from 0; None runs all.
     finetune : of a composition set, how the backbone is trained on (`kgzsl.tasks.composition_features.tuning_of`); None freezes it.
     worlds, feasibility : see `kgzsl.tasks.composition.CompositionTask`.
+    Of a completion set, `kgzsl.experiments.completion_plan` reads semantics of relations, protocol and axioms from the content.
     published : numbers from papers with their source, comparable or not and why.
     content : the whole YAML as JSON values.
     """

@@ -80,6 +80,17 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("feasible AUC", "open feasible", "AUC"),
         Column("feasible HM", "open feasible", "HM"),
     ),
+    "completion": (
+        Column("MRR", "test", "mrr"),
+        Column("hit@10", "test", "hit@10"),
+        Column("hit@5", "test", "hit@5"),
+        Column("hit@1", "test", "hit@1"),
+        Column("macro MRR", "test", "macro mrr"),
+        Column("MRR + axioms", "test + axioms", "mrr"),
+        Column("MRR of axioms alone", "axioms", "mrr"),
+        Column("MRR of chance", "chance", "mrr"),
+        Column("validation MRR", "validation", "mrr"),
+    ),
     "decisions": (
         Column("stacking", "gzsl", "H"),
         Column("no calibration", "gzsl argmax", "H"),
@@ -107,7 +118,7 @@ FURTHER = {
     "composition-open": ("composition-zsl",),
 }
 #: Tables named after what their results share, and with a column that says what the classes are known by.
-_SHARING = ("feature-zsl", "composition-zsl")
+_SHARING = ("feature-zsl", "composition-zsl", "completion")
 
 
 @dataclass(frozen=True)
@@ -172,7 +183,7 @@ def _has(result: Mapping[str, Any], kind: str) -> bool:
 
 def _group(result: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
     """An image result's task, with its backbone unless that is the usual one; of others a dataset's name, of like ones the shortest."""
-    if result["task"] == "composition-zsl":
+    if result["task"] in ("composition-zsl", "completion"):
         return str(result["dataset"]["name"])
     if result["task"] != "feature-zsl":
         own = str(result["cell"].get("backbone", USUAL_BACKBONE))
@@ -233,6 +244,10 @@ def semantics_of(result: Mapping[str, Any]) -> str:
     cell = result["cell"]
     if result.get("task") == "composition-zsl":
         return ", ".join([_features_of(cell), *([f"{cell['vectors']} on {cell['graph']}"] if "graph" in cell else [])])
+    if result.get("task") == "completion":
+        told = cell.get("semantics", {})
+        graph = told.get("encoder", "random_walk") if told.get("kind", "text") != "text" else ""
+        return " by ".join(part for part in (told.get("kind", "none"), graph) if part)
     if "semantics" in cell:
         told, vectors = cell["semantics"], "" if cell["vectors"] == "minilm-l6-v2" else f" ({cell['vectors']})"
         return f"{told['encoder']}{vectors}{' nodes' if told.get('space') == 'nodes' else ''} on {cell['graph']}"

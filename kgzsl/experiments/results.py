@@ -134,7 +134,11 @@ SCHEMA: dict[str, Any] = {
     },
     "if": {"properties": {"task": {"enum": ["feature-zsl", "composition-zsl"]}}},
     "then": {"properties": {"digests": {"required": ["features"]}}},
-    "else": {"properties": {"digests": {"required": ["graph", "vectors", "weights"]}}},
+    "else": {
+        "if": {"properties": {"task": {"const": "completion"}}},
+        "then": {"properties": {"digests": {"required": ["triples"]}}},
+        "else": {"properties": {"digests": {"required": ["graph", "vectors", "weights"]}}},
+    },
 }
 
 

@@ -106,6 +106,10 @@ def check_cell(cell: Cell) -> None:
         from kgzsl.experiments.composition_plan import check_composition_cell
 
         check_composition_cell(cell)
+    elif cell.task == "completion":
+        from kgzsl.experiments.completion_plan import check_completion_cell
+
+        check_completion_cell(cell)
     elif cell.generator is not None:
         from kgzsl.tasks.generation import Use, check_generator
 
@@ -135,6 +139,10 @@ def make_plan(cell: Cell, workspace: Workspace, given: ImageSet | None = None, e
         from kgzsl.experiments.composition_plan import composition_plan
 
         return composition_plan(cell, workspace)
+    if cell.task == "completion":
+        from kgzsl.experiments.completion_plan import completion_plan
+
+        return completion_plan(cell, workspace)
     return _feature_plan(cell, workspace, embeddings) if cell.task == "feature-zsl" else _image_plan(cell, workspace, given)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from kgzsl.datasets import COMPOSITION_SETS, FEATURE_SETS
+from kgzsl.datasets import COMPLETION_SETS, COMPOSITION_SETS, FEATURE_SETS
 from kgzsl.errors import ArtifactError, InvalidInputError, MissingDataError, UnknownNameError
 from kgzsl.experiments.cell import CELLS, cell_of, load_cell, shipped_cells
 from kgzsl.experiments.leaderboard import COLUMNS, collect, markdown, published_markdown, rows_of, tables, update_document
@@ -34,6 +34,8 @@ def test_every_shipped_cell_is_sound(name):
         assert cell.dataset in {e.name for e in COMPOSITION_SETS} and (
             cell.finetune is not None or cell.backbone in {e.name for e in BACKBONES}
         )
+    elif cell.task == "completion":
+        assert cell.dataset in {e.name for e in COMPLETION_SETS}
     else:
         assert cell.finetune is not None or cell.backbone in {e.name for e in BACKBONES}
     if cell.graph:
