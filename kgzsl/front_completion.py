@@ -15,7 +15,7 @@ from kgzsl.errors import IncompatibleError, InvalidInputError
 if TYPE_CHECKING:
     from kgzsl.completion.axioms import AxiomAnswers
     from kgzsl.completion.base import CompletionModel
-    from kgzsl.datasets.completion_set import CompletionSet
+    from kgzsl.datasets.completion_set import CompletionSet, Triples
 
 #: Training sets below so many triples are fitted with smaller steps and less regularisation.
 SMALL = 20_000
@@ -38,8 +38,8 @@ class CompletedFact:
     score : the model's, higher is better, comparable within one question alone; ln(1 + derivations) where axioms alone answer.
     known : the part of the set that states the fact (`train` is what the model saw), empty where none does.
     proofs : how axioms derive it from training facts, in words.
-    between : training facts between the two ends.
-    similar : training facts of the relation with similar ends, and how alike they are, in 0…1.
+    between : facts between the two ends, of training or of the second graph of a set split by entity.
+    similar : such facts of the relation with similar ends, and how alike they are, in 0…1.
     """
 
     rank: int
@@ -236,13 +236,22 @@ def _axioms_of(data: CompletionSet, relation: int) -> AxiomAnswers | None:
     return found if found.rules(data.facts.relations[relation]) else None
 
 
+def _told(data: CompletionSet) -> Triples:
+    """Return what a model may read when it answers: training facts, and those of unseen entities."""
+    from dataclasses import replace
+
+    from kgzsl.completion.base import TrainingFacts
+
+    training = TrainingFacts.of(data)
+    return replace(training.facts, triples=np.concatenate([training.facts.triples, training.support]))
+
+
 class _Answering:
     """One question, its scores, and what is known."""
 
     def __init__(
         self, data: CompletionSet, model: CompletionModel | None, axioms: AxiomAnswers | None, relation: int, side: str, given: int
     ) -> None:
-        from kgzsl.completion.base import TrainingFacts
         from kgzsl.completion.evidence import Carriers
         from kgzsl.metrics.filtered_ranking import Queries
 
@@ -255,7 +264,7 @@ class _Answering:
         self.scores = (np.asarray(model.score(query, None))[0] if model is not None and answers else self.derived).astype(np.float64)
         self.name = str(model.name) if model is not None and answers else "axioms"
         of_entities = getattr(model, "entity_vectors", None)
-        self.carriers = Carriers(TrainingFacts.of(data).facts, of_entities() if of_entities else None)
+        self.carriers = Carriers(_told(data), of_entities() if of_entities else None)
         self.known = self._parts()
 
     def _parts(self) -> dict[int, str]:
