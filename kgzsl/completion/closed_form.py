@@ -19,7 +19,7 @@ which is a weighted sum of the seen relations' scores. `interaction` weighs the 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +40,7 @@ class ClosedForm(PairModel):
     ridge, length : λ and ℓ of the kernel.
     interaction : weight of the part in which head and tail depend on each other, from 0.
     prior : τ, the triples' worth of the prior 0 of a relation's direction.
-    structure, structure_dim, text, text_weight, link, columns, unit : see `PairModel`.
+    structure, structure_dim, text, text_weight, link, columns, unit, familiarity : see `PairModel`.
     """
 
     name = "closed_form"
@@ -54,10 +54,8 @@ class ClosedForm(PairModel):
             )
         self.ridge, self.length, self.interaction, self.prior = ridge, length, interaction, prior
 
-    def fit(self, training: TrainingFacts, relations: np.ndarray | None = None, *, seed: int = 0, device: str = "cpu") -> Self:
-        """Fit in closed form; see `CompletionModel.fit`."""
-        self.check_relations(training, relations)
-        assert relations is not None
+    def _learn(self, training: TrainingFacts, relations: np.ndarray, seed: int, device: str) -> None:
+        """Fit in closed form (see `PairModel`)."""
         whitened = self.whitened(training, seed, device)
         ones = np.ones((len(whitened), 1), dtype=np.float32)
         self._entities = torch.from_numpy(np.concatenate([ones, whitened], axis=1)).to(resolve_device(device))
@@ -66,13 +64,12 @@ class ClosedForm(PairModel):
         self._directions[:, 1:, 1:] *= self.interaction
         weights = kernel_weights(relations, self.seen, self.ridge, self.length)
         self._weights = torch.from_numpy(weights.astype(np.float32)).to(self._entities.device)
-        return self
 
     def direction(self, relation: int) -> torch.Tensor:
         """Return W of a relation by its position, `[1 + columns, 1 + columns]`."""
         return torch.einsum("s,sij->ij", self._weights[relation], self._directions)
 
-    def score(self, queries: Queries, columns: np.ndarray | None) -> torch.Tensor:
+    def learned(self, queries: Queries, columns: np.ndarray | None) -> torch.Tensor:
         """Return `z̃_hᵀ W z̃_t`; see `CompletionModel.score`."""
         answers = self._entities if columns is None else self._entities[torch.from_numpy(columns).to(self._entities.device)]
         scores = torch.empty(len(queries), len(answers), device=answers.device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kgzsl.completion.base import CompletionModel
 from kgzsl.completion.bounds import Chance, Degree
 from kgzsl.completion.closed_form import ClosedForm
+from kgzsl.completion.familiarity import Familiarity
 from kgzsl.completion.links import ComplExLinks, DistMultLinks, RotatELinks, TransELinks
 from kgzsl.completion.ontozsl_kgc import OntoZSLCompletion
 from kgzsl.completion.projection import Projection
@@ -14,5 +15,5 @@ from kgzsl.registry import Resolver
 COMPLETION_MODELS: Resolver[CompletionModel] = Resolver(
     "completion-models",
     CompletionModel,  # type: ignore[type-abstract]
-    [Chance, ClosedForm, ComplExLinks, Degree, DistMultLinks, OntoZSLCompletion, Projection, RotatELinks, TransELinks],
+    [Chance, ClosedForm, ComplExLinks, Degree, DistMultLinks, Familiarity, OntoZSLCompletion, Projection, RotatELinks, TransELinks],
 )
