@@ -5,6 +5,7 @@ from __future__ import annotations
 from kgzsl.completion.base import CompletionModel
 from kgzsl.completion.bounds import Chance, Degree
 from kgzsl.completion.closed_form import ClosedForm
+from kgzsl.completion.familiarity import Familiarity
 from kgzsl.completion.links import ComplExLinks, DistMultLinks, RotatELinks, TransELinks
 from kgzsl.completion.neighbourhood import Neighbourhood
 from kgzsl.completion.ontozsl_kgc import OntoZSLCompletion
@@ -22,6 +23,7 @@ COMPLETION_MODELS: Resolver[CompletionModel] = Resolver(
         ComplExLinks,
         Degree,
         DistMultLinks,
+        Familiarity,
         Neighbourhood,
         OntoZSLCompletion,
         Projection,
