@@ -22,7 +22,7 @@ Answers. A pair's score is the mean cosine of its features with 20 generated fea
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,7 +83,7 @@ class OntoZSLCompletion(PairModel):
     noise, hidden, penalty : columns of noise, of the hidden layers, and the weight of the gradient penalty.
     class_margin, class_weight, pivot_weight : of the hinge and of the pivot in equation 2.
     samples : generated features of each relation.
-    structure, structure_dim, text, text_weight, link, columns, unit : see `PairModel`.
+    structure, structure_dim, text, text_weight, link, columns, unit, familiarity : see `PairModel`.
     """
 
     name = "ontozsl_kgc"
@@ -123,15 +123,13 @@ class OntoZSLCompletion(PairModel):
         self.extractor_learning_rate, self.margin, self.learning_rate = reals
         self.penalty, self.class_margin, self.class_weight, self.pivot_weight = weights
 
-    def fit(self, training: TrainingFacts, relations: np.ndarray | None = None, *, seed: int = 0, device: str = "cpu") -> Self:
-        """Train the extractor, then the generator; see `CompletionModel.fit`.
+    def _learn(self, training: TrainingFacts, relations: np.ndarray, seed: int, device: str) -> None:
+        """Train the extractor, then the generator (see `PairModel`).
 
         Raises
         ------
         DivergedError : a loss that is not finite.
         """
-        self.check_relations(training, relations)
-        assert relations is not None
         where = resolve_device(device)
         generator = torch.Generator(where).manual_seed(seed)
         near = Neighbourhoods(self.whitened(training, seed, device), training.facts.triples, where)
@@ -144,9 +142,8 @@ class OntoZSLCompletion(PairModel):
             self._heads, self._tails = pairs.heads(every), pairs.tails(every)
             drawn = generated(made, vectors.repeat_interleave(self.samples, dim=0), self.noise, generator)
             self._generated = functional.normalize(drawn, dim=1).view(len(vectors), self.samples, -1).mean(dim=1)
-        return self
 
-    def score(self, queries: Queries, columns: np.ndarray | None) -> torch.Tensor:
+    def learned(self, queries: Queries, columns: np.ndarray | None) -> torch.Tensor:
         """Return mean cosines with the generated features; see `CompletionModel.score`."""
         return score_pairs(self._heads, self._tails, self._generated, queries, columns, cosine=True)
 

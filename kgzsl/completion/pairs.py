@@ -6,7 +6,8 @@ three products of matrices for all pairs of some heads with some tails, never a 
 
 from __future__ import annotations
 
-from typing import Any
+from abc import abstractmethod
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,9 +16,11 @@ from torch.nn import functional
 
 from kgzsl.completion.base import CompletionModel, TrainingFacts
 from kgzsl.completion.entities import EntityFeatures, Whitening
+from kgzsl.completion.familiarity import PairFamiliarity
 from kgzsl.datasets.completion_set import HEAD, RELATION, TAIL
 from kgzsl.errors import InvalidInputError
 from kgzsl.generators.networks import perceptron
+from kgzsl.metrics.filtered_ranking import Queries, Score
 
 
 class PairModel(CompletionModel):
@@ -28,6 +31,7 @@ class PairModel(CompletionModel):
     structure, structure_dim, text, text_weight, link : see `kgzsl.completion.entities.EntityFeatures`.
     columns : principal directions of the features that are kept.
     unit : scale each entity's whitened features to the same length, so that no rare entity answers everything.
+    familiarity : weight of `PairFamiliarity` beside what is learned, whose scores of random pairs are scaled to deviation 1.
     """
 
     uses_relations = True
@@ -42,11 +46,36 @@ class PairModel(CompletionModel):
         link: dict[str, Any] | None = None,
         columns: int = 128,
         unit: bool = True,
+        familiarity: float = 0.0,
     ) -> None:
-        if columns < 1:
-            raise InvalidInputError("columns are at least 1", received=columns)
+        if columns < 1 or not 0 <= familiarity < np.inf:
+            raise InvalidInputError("columns are at least 1, familiarity 0 or more", received=f"{columns}, {familiarity}")
         self.entity_features = EntityFeatures(structure, structure_dim, text, text_weight, dict(link or {}))
-        self.columns, self.unit = columns, unit
+        self.columns, self.unit, self.familiarity = columns, unit, familiarity
+
+    @abstractmethod
+    def _learn(self, training: TrainingFacts, relations: np.ndarray, seed: int, device: str) -> None:
+        """Fit on training triples and one vector per relation."""
+
+    @abstractmethod
+    def learned(self, queries: Queries, columns: np.ndarray | None) -> torch.Tensor:
+        """Return what is learned of answers, `[queries, columns]`; see `CompletionModel.score`."""
+
+    def fit(self, training: TrainingFacts, relations: np.ndarray | None = None, *, seed: int = 0, device: str = "cpu") -> Self:
+        """Fit; see `CompletionModel.fit`."""
+        self.check_relations(training, relations)
+        assert relations is not None
+        self._learn(training, relations, seed, device)
+        self._familiar = PairFamiliarity(training.facts) if self.familiarity else None
+        self._spread = _deviation(self.learned, training, seed) if self.familiarity else 1.0
+        return self
+
+    def score(self, queries: Queries, columns: np.ndarray | None) -> torch.Tensor:
+        """Return what is learned, and the familiarity of the pair; see `CompletionModel.score`."""
+        scores = self.learned(queries, columns)
+        if self._familiar is None:
+            return scores
+        return scores / self._spread + self.familiarity * torch.from_numpy(self._familiar.score(queries, columns)).to(scores)
 
     def whitened(self, training: TrainingFacts, seed: int, device: str) -> np.ndarray:
         """Return the features of all entities, of covariance I over the ends of training triples, float32 `[entities, columns]`."""
@@ -62,6 +91,15 @@ def whitened_features(training: TrainingFacts, features: EntityFeatures, columns
     if unit:
         white *= np.sqrt(white.shape[1]) / np.maximum(np.linalg.norm(white, axis=1, keepdims=True), 1e-6)
     return white
+
+
+def _deviation(score: Score, training: TrainingFacts, seed: int) -> float:
+    """Return the deviation of scores of random seen entities as answers of random training questions."""
+    random, entities = np.random.default_rng(seed), training.seen_entities()
+    rows = training.facts.triples[random.integers(len(training.facts), size=64)]
+    columns = np.sort(random.permutation(entities)[:500])
+    scores = np.asarray(score(Queries("tail", rows[:, HEAD], rows[:, RELATION]), columns))
+    return max(float(scores.std(axis=1).mean()), 1e-6)
 
 
 class PairEncoder(nn.Module):

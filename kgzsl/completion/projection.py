@@ -6,7 +6,7 @@ relations lie a margin above the same triples with another tail, and with anothe
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +45,7 @@ class Projection(PairModel):
     steps, batch_size, learning_rate, decay : of Adam with decoupled weight decay.
     margin, negatives : of the hinge, and wrong tails, and as many wrong heads, per triple.
     dropout : share of the relation vectors' columns that a step does without.
-    structure, structure_dim, text, text_weight, link, columns, unit : see `PairModel`.
+    structure, structure_dim, text, text_weight, link, columns, unit, familiarity : see `PairModel`.
     """
 
     name = "projection"
@@ -73,15 +73,13 @@ class Projection(PairModel):
         self.pair_columns, self.steps, self.batch_size, self.learning_rate = pair_columns, steps, batch_size, learning_rate
         self.decay, self.margin, self.negatives, self.dropout = decay, margin, negatives, dropout
 
-    def fit(self, training: TrainingFacts, relations: np.ndarray | None = None, *, seed: int = 0, device: str = "cpu") -> Self:
-        """Train; see `CompletionModel.fit`.
+    def _learn(self, training: TrainingFacts, relations: np.ndarray, seed: int, device: str) -> None:
+        """Train (see `PairModel`).
 
         Raises
         ------
         DivergedError : a loss that is not finite.
         """
-        self.check_relations(training, relations)
-        assert relations is not None
         where = resolve_device(device)
         generator = torch.Generator(where).manual_seed(seed)
         entities, vectors = (torch.from_numpy(rows).to(where) for rows in (self.whitened(training, seed, device), relations))
@@ -100,9 +98,8 @@ class Projection(PairModel):
         with torch.no_grad():
             self._heads, self._tails = network.pairs.heads(entities), network.pairs.tails(entities)
             self._projected = network.projection(vectors)
-        return self
 
-    def score(self, queries: Queries, columns: np.ndarray | None) -> torch.Tensor:
+    def learned(self, queries: Queries, columns: np.ndarray | None) -> torch.Tensor:
         """Return inner products of projections and pairs; see `CompletionModel.score`."""
         return score_pairs(self._heads, self._tails, self._projected, queries, columns)
 

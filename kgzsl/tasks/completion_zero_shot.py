@@ -125,7 +125,7 @@ def mean_ends(training: TrainingFacts, settings: Mapping[str, Any], seed: int, d
     from kgzsl.completion.pairs import PairModel
     from kgzsl.registry import parameters
 
-    known = parameters(PairModel)
+    known = parameters(PairModel) - {"familiarity"}
     model = COMPLETION_MODELS.make("closed_form", {name: value for name, value in settings.items() if name in known})
     assert isinstance(model, PairModel)
     features, rows = model.whitened(training, seed, device), training.facts.triples

@@ -83,7 +83,7 @@ def test_heads_new_answers_and_the_rank_of_one(kept: Path) -> None:
         ({"relation": "affects"}, InvalidInputError, "a head or a tail"),
         ({"head": "hormone", "relation": "affects", "top": 0}, InvalidInputError, "top"),
         ({"head": "hormone", "relation": "affects", "axioms": "last"}, InvalidInputError, "axioms"),
-        ({"head": "hormone", "relation": "affects", "model": "gpt"}, UnknownNameError, "complex, distmult, rotate, transe"),
+        ({"head": "hormone", "relation": "affects", "model": "gpt"}, UnknownNameError, "complex, degree, distmult"),
         ({"head": "hormone", "relation": "affects", "settings": {"width": 3}}, InvalidInputError, "width"),
     ],
 )
@@ -142,6 +142,21 @@ def test_a_folder_of_ones_own(tmp_path: Path) -> None:
     assert found["model"] == "transe"
     assert {a["entity"] for a in found["answers"]} == {"ann", "bob", "cat"}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["trade"]  # nothing is written where nothing was said
+
+
+def test_a_model_that_is_no_link_model(tmp_path: Path) -> None:
+    folder = tmp_path / "trade"
+    folder.mkdir()
+    rows = [(f"p{k}", "sells", f"w{k}") for k in range(6)] + [(f"w{k}", "part of", f"s{k}") for k in range(6)]
+    rows += [(f"p{k}", "supplies", f"s{k}") for k in range(5)]
+    (folder / "train.txt").write_text("".join("\t".join(row) + "\n" for row in rows))
+    (folder / "valid.txt").write_text("p0\tsupplies\ts1\n")
+    (folder / "test.txt").write_text("p5\tsupplies\ts5\n")
+    found = kgzsl.complete(folder, head="p5", relation="supplies", model="neighbourhood", settings={"penalties": [1.0]}, top=1)
+    assert (found.model, found.answers[0].entity, found.answers[0].known) == ("neighbourhood", "s5", "test")
+    with pytest.raises(InvalidInputError, match="are kept"):
+        kgzsl.complete(folder, head="p5", relation="supplies", model="neighbourhood", keep=tmp_path / "m")
+    assert not (tmp_path / "m").exists()
 
 
 def test_names_and_texts_find_entities() -> None:
