@@ -11,8 +11,12 @@ from kgzsl.tasks.completion_zero_shot import ZeroShotCompletion, check_model
 from kgzsl.tasks.evidence import Evidence
 from kgzsl.workspace import Workspace
 
-#: What `selected_on` says in results.
-SELECTED_ON = "the relations of validation (settings, weight of axioms) by their MRR; no triple of a test relation"
+#: What `selected_on` says in results, by what a set's split keeps apart.
+SELECTED_ON = {
+    "links": "validation triples (settings, when to stop) by their MRR; no test triple",
+    "relations": "the relations of validation (settings, weight of axioms) by their MRR; no triple of a test relation",
+    "entities": "validation triples of the first graph (settings, when to stop) by their MRR; no triple of the second graph",
+}
 
 
 def check_completion_cell(cell: Cell) -> None:
@@ -56,5 +60,5 @@ def completion_plan(cell: Cell, workspace: Workspace) -> Plan:
         evidence=Evidence(),
         label_of=lambda name: name,
         neighbours=lambda _: (),
-        selected_on=SELECTED_ON,
+        selected_on=SELECTED_ON[data.KIND],
     )
