@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from kgzsl.errors import InvalidInputError, require
 from kgzsl.service.settings import Settings
@@ -31,7 +32,7 @@ def serve(settings: Settings) -> int:
     require("uvicorn", "service")
     listening = bind(settings.host, settings.port)
     if settings.workers == 1:
-        return run_worker(settings, listening)
+        run_worker(settings, listening)
     return _Parent(settings, listening).run()
 
 
@@ -56,8 +57,8 @@ def bind(host: str, port: int) -> socket.socket:
     return made
 
 
-def run_worker(settings: Settings, listening: socket.socket) -> int:
-    """Answer on a socket in this process until a signal ends it."""
+def run_worker(settings: Settings, listening: socket.socket) -> NoReturn:
+    """Answer on a socket in this process until a signal ends it, and the process with it."""
     import uvicorn
 
     from kgzsl.service.app import make_app
@@ -90,7 +91,10 @@ def run_worker(settings: Settings, listening: socket.socket) -> int:
 
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(run())
-    return 0 if server.started else 3
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # every request has been answered; threads that still prepare something for requests to come would only hold up the end
+    os._exit(0 if server.started else 3)
 
 
 class _Parent:

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import time
+from typing import NoReturn
 
 from kgzsl.service.serve import run_worker
 from kgzsl.service.settings import Settings
@@ -19,12 +20,12 @@ def _end_with(parent: int) -> None:
     os._exit(4)
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Answer on the socket that the parent handed over."""
     settings = Settings.from_json(os.environ.pop("KGZSL_SERVICE"))
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    return run_worker(settings, socket.socket(fileno=int(sys.argv[1])))
+    run_worker(settings, socket.socket(fileno=int(sys.argv[1])))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
