@@ -28,6 +28,7 @@ _EXPORTS = {
     "ClassifierWeights": "kgzsl.matrices",
     "Features": "kgzsl.matrices",
     "KgzslError": "kgzsl.errors",
+    "Client": "kgzsl.service.client",
 }
 
 __all__ = ["__version__", *_EXPORTS]

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from kgzsl.artifacts import atomic_directory, read_manifest, write_manifest
 from kgzsl.classifiers import WeightRegression, regression_classifier
 from kgzsl.errors import ArtifactError, InvalidInputError, MissingDataError, UnknownNameError
+from kgzsl.mapped import mapped_arrays
 from kgzsl.matrices import ClassifierWeights, Features, check_has_recipe, check_same_recipe
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: How many seen classes are kept per class to explain a prediction.
 CARRIERS = 10
+#: File of the optional part that adds classes.
+_ADDING = "adding.safetensors"
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,38 @@ class Explanation:
 
 
 @dataclass(frozen=True)
+class Adding:
+    """What adds classes to a bundle without training: its encoder, when that is a closed form, and the texts it read.
+
+    Attributes
+    ----------
+    encoder, settings : name in the resolver and constructor's settings.
+    state : what the encoder learned (`Encoder.state`).
+    vectors : semantic vectors of all nodes of the graph, in its order, float32 `[nodes, dim]`.
+    vectors_meta : how those were made.
+    """
+
+    encoder: str
+    settings: Mapping[str, Any]
+    state: Mapping[str, np.ndarray]
+    vectors: np.ndarray
+    vectors_meta: Mapping[str, Any]
+
+    def _write(self, folder: Path) -> dict[str, Any]:
+        from safetensors.numpy import save_file
+
+        arrays = {f"state.{name}": np.ascontiguousarray(array) for name, array in self.state.items()}
+        save_file({**arrays, "vectors": self.vectors}, folder / _ADDING)
+        return {"encoder": self.encoder, "settings": dict(self.settings), "vectors": dict(self.vectors_meta)}
+
+    @classmethod
+    def _read(cls, folder: Path, content: Mapping[str, Any]) -> Adding:
+        arrays = mapped_arrays(folder / _ADDING)
+        state = {name.removeprefix("state."): array for name, array in arrays.items() if name.startswith("state.")}
+        return cls(content["encoder"], content["settings"], state, arrays["vectors"], content["vectors"])
+
+
+@dataclass(frozen=True)
 class Bundle:
     """Classifier weights of all classes with names, calibration, explanations and the feature recipe.
 
@@ -72,6 +107,7 @@ class Bundle:
     shares : their shares in each class's weight, float32 `[classes, ≤ 10]`.
     parents, children : labels of neighbours per class.
     meta : encoder, settings, graph digest, what γ was selected on, and where it is not plain weight regression, the classifier.
+    adding : what adds classes later; None where the encoder is no closed form.
     """
 
     weights: ClassifierWeights
@@ -83,6 +119,7 @@ class Bundle:
     parents: tuple[tuple[str, ...], ...]
     children: tuple[tuple[str, ...], ...]
     meta: Mapping[str, Any]
+    adding: Adding | None = None
 
     def __post_init__(self) -> None:
         counts = {
@@ -213,18 +250,25 @@ class Bundle:
             }
             pq.write_table(pa.table(columns), folder / "classes.parquet")
             content = {"weights": dict(self.weights.meta), "gamma": self.gamma, "meta": dict(self.meta), "classes": len(self.names)}
+            if self.adding is not None:
+                content["adding"] = self.adding._write(folder)
             write_manifest(folder, "bundle", content)
         return Path(path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, verify: bool = True) -> Bundle:
-        """Read a bundle; a damaged or foreign folder raises ArtifactError or DigestMismatchError."""
+    def load(cls, path: str | os.PathLike[str], *, verify: bool = True, mapped: bool = False) -> Bundle:
+        """Read a bundle; a damaged or foreign folder raises ArtifactError or DigestMismatchError.
+
+        Parameters
+        ----------
+        mapped : map the weights from the file rather than read them, so that processes share them.
+        """
         folder = Path(path)
         manifest = read_manifest(folder, "bundle", verify=verify)
         try:
             table = pq.read_table(folder / "classes.parquet").to_pydict()
             return cls(
-                weights=ClassifierWeights(meta=manifest["weights"], **ClassifierWeights._read(folder)),
+                weights=ClassifierWeights(meta=manifest["weights"], **ClassifierWeights._read(folder, mapped=mapped)),
                 names=tuple(table["name"]),
                 seen=np.array(table["seen"], dtype=bool),
                 gamma=float(manifest["gamma"]),
@@ -233,6 +277,7 @@ class Bundle:
                 parents=tuple(map(tuple, table["parents"])),
                 children=tuple(map(tuple, table["children"])),
                 meta=manifest["meta"],
+                adding=Adding._read(folder, manifest["adding"]) if "adding" in manifest else None,
             )
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise ArtifactError("a bundle holds classes.parquet and matrix.safetensors", received=f"{folder}: {error}") from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kgzsl.bundle import Bundle, carriers_by_cosine, carriers_from_influence, neighbour_labels
+from kgzsl.bundle import Adding, Bundle, carriers_by_cosine, carriers_from_influence, neighbour_labels
 from kgzsl.classifiers import WeightRegression, regression_classifier
 from kgzsl.encoders import ENCODERS, Encoder
 from kgzsl.errors import InvalidInputError, UnknownNameError, first_five
@@ -175,7 +175,8 @@ def fit(
     if classifier != WeightRegression.name:
         meta["classifier"] = {"name": classifier, "settings": head.settings()}
     names = tuple(graph.labels[p] for p in graph.positions(axis))
-    return Bundle(head.weights, names, seen, gamma, carriers, shares, parents, children, meta)
+    adding = Adding(fitted.name, fitted.settings(), fitted.state(), vectors.matrix, dict(vectors.meta)) if fitted.closed_form else None
+    return Bundle(head.weights, names, seen, gamma, carriers, shares, parents, children, meta, adding)
 
 
 def _gamma(

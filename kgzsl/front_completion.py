@@ -15,7 +15,7 @@ from kgzsl.errors import IncompatibleError, InvalidInputError
 if TYPE_CHECKING:
     from kgzsl.completion.axioms import AxiomAnswers
     from kgzsl.completion.base import CompletionModel
-    from kgzsl.datasets.completion_set import CompletionSet
+    from kgzsl.datasets.completion_set import CompletionSet, Triples
 
 #: Training sets below so many triples are fitted with smaller steps and less regularisation.
 SMALL = 20_000
@@ -38,8 +38,8 @@ class CompletedFact:
     score : the model's, higher is better, comparable within one question alone; ln(1 + derivations) where axioms alone answer.
     known : the part of the set that states the fact (`train` is what the model saw), empty where none does.
     proofs : how axioms derive it from training facts, in words.
-    between : training facts between the two ends.
-    similar : training facts of the relation with similar ends, and how alike they are, in 0…1.
+    between : facts between the two ends, of training or of the second graph of a set split by entity.
+    similar : such facts of the relation with similar ends, and how alike they are, in 0…1.
     """
 
     rank: int
@@ -58,7 +58,7 @@ class CompletedQuestion:
 
     Attributes
     ----------
-    dataset, model : their names.
+    dataset, model : their names; `axioms` where they alone answer.
     side : what was asked for, `tail` or `head`.
     given, relation : what was stated, by name.
     seen : whether training shows the relation.
@@ -102,9 +102,9 @@ def fit_completion(
 
     Parameters
     ----------
-    model : one of `kgzsl list link-models`.
+    model : one of `kgzsl list completion-models`; those that know relations by semantics know them by their texts here.
     settings : the model's; without any, sets of fewer than 20,000 training triples have steps of their size.
-    keep : a folder: read where it is there, written where it is not.
+    keep : a folder of a link model (`kgzsl list link-models`): read where it is there, written where it is not.
 
     Raises
     ------
@@ -114,6 +114,8 @@ def fit_completion(
     from kgzsl.completion.links import LINK_MODELS
     from kgzsl.completion.saved import load_link_model, save_link_model, saved_dataset
 
+    if model not in {entry.name for entry in LINK_MODELS}:
+        return _fit_other(data, model, settings, keep, seed, device)
     small = SMALL_SETTINGS.get(model, {}) if not settings and len(data.rows("train")) < SMALL else {}
     fitted = LINK_MODELS.make(model, {**small, **(settings or {})})
     if keep is not None and Path(keep).exists():
@@ -134,6 +136,22 @@ def fit_completion(
     if keep is not None:
         save_link_model(fitted, keep, dataset=data.digest)
     return fitted
+
+
+def _fit_other(
+    data: CompletionSet, model: str, settings: Mapping[str, Any] | None, keep: str | os.PathLike[str] | None, seed: int, device: str
+) -> CompletionModel:
+    """Return a fitted model of completion that is no link model."""
+    from kgzsl.completion.base import TrainingFacts
+    from kgzsl.completion.models import COMPLETION_MODELS
+    from kgzsl.completion.relations import RelationSemantics
+
+    made = COMPLETION_MODELS.make(model, settings or {})
+    if keep is not None:
+        raise InvalidInputError("link models are kept, others are fitted anew", received=model, remedy="leave keep out")
+    training = TrainingFacts.of(data)
+    relations = RelationSemantics("text", without_text="names")(training, None, None, seed=seed) if made.uses_relations else None
+    return made.fit(training, relations, seed=seed, device=device)
 
 
 def complete(
@@ -186,15 +204,24 @@ def complete(
     derive = _axioms_of(data, number) if axioms == "first" else None
     fitted = model if not isinstance(model, str) else None
     seen = bool(np.any(data.triples("train")[:, 1] == number))
-    if not seen and derive is None and (fitted is None or not fitted.uses_relations):
+    knows = fitted.uses_relations if fitted is not None else _uses_relations(str(model))
+    if not seen and derive is None and not knows:
+        trained = data.facts.relations[int(data.triples("train")[0, 1])]
         raise InvalidInputError(
             "a relation that training never shows needs a model of relations, or an axiom",
             received=data.facts.relations[number],
-            remedy=f"ask about a trained one, such as {data.facts.relations[int(data.triples('train')[0, 1])]}",
+            remedy=f"choose a model such as closed_form, or ask about a trained one, such as {trained}",
         )
-    if fitted is None:
+    if fitted is None and (seen or knows):  # a link model knows nothing of an unseen relation: axioms answer alone
         fitted = fit_completion(data, model=str(model), settings=settings, keep=keep, seed=seed, device=device)
     return _Answering(data, fitted, derive, number, side, given).answer(asked, top, new)
+
+
+def _uses_relations(model: str) -> bool:
+    """Return whether a model knows relations by semantics; an unknown name raises UnknownNameError."""
+    from kgzsl.completion.models import COMPLETION_MODELS
+
+    return COMPLETION_MODELS.lookup(model).uses_relations
 
 
 def _axioms_of(data: CompletionSet, relation: int) -> AxiomAnswers | None:
@@ -209,26 +236,35 @@ def _axioms_of(data: CompletionSet, relation: int) -> AxiomAnswers | None:
     return found if found.rules(data.facts.relations[relation]) else None
 
 
+def _told(data: CompletionSet) -> Triples:
+    """Return what a model may read when it answers: training facts, and those of unseen entities."""
+    from dataclasses import replace
+
+    from kgzsl.completion.base import TrainingFacts
+
+    training = TrainingFacts.of(data)
+    return replace(training.facts, triples=np.concatenate([training.facts.triples, training.support]))
+
+
 class _Answering:
     """One question, its scores, and what is known."""
 
     def __init__(
-        self, data: CompletionSet, model: CompletionModel, axioms: AxiomAnswers | None, relation: int, side: str, given: int
+        self, data: CompletionSet, model: CompletionModel | None, axioms: AxiomAnswers | None, relation: int, side: str, given: int
     ) -> None:
-        from kgzsl.completion.base import TrainingFacts
         from kgzsl.completion.evidence import Carriers
         from kgzsl.metrics.filtered_ranking import Queries
 
         self.data, self.axioms, self.relation, self.side, self.given = data, axioms, relation, side, given
-        self.model = model
         self.seen = bool(np.any(data.triples("train")[:, 1] == relation))
         query = Queries(side, np.array([given]), np.array([relation]))
-        learned = self.seen or model.uses_relations
         size = len(data.facts.entities)
         self.derived = axioms.score(query, None)[0] if axioms else np.zeros(size, dtype=np.float32)
-        self.scores = np.asarray(model.score(query, None), dtype=np.float64)[0] if learned else self.derived.astype(np.float64)
-        vectors = model.entity_vectors() if hasattr(model, "entity_vectors") else None
-        self.carriers = Carriers(TrainingFacts.of(data).facts, vectors)
+        answers = model is not None and (self.seen or model.uses_relations)
+        self.scores = (np.asarray(model.score(query, None))[0] if model is not None and answers else self.derived).astype(np.float64)
+        self.name = str(model.name) if model is not None and answers else "axioms"
+        of_entities = getattr(model, "entity_vectors", None)
+        self.carriers = Carriers(_told(data), of_entities() if of_entities else None)
         self.known = self._parts()
 
     def _parts(self) -> dict[int, str]:
@@ -245,7 +281,7 @@ class _Answering:
         facts = self.data.facts
         return CompletedQuestion(
             self.data.name,
-            str(getattr(self.model, "name", type(self.model).__name__)),
+            self.name,
             self.side,
             facts.entities[self.given],
             facts.relations[self.relation],

@@ -77,6 +77,8 @@ def generate(
     if known is not None:
         positions(classes, known.ids, "the class embeddings")
     meta = {"generator": generator.name, "settings": settings_of(generator), "seed": seed, "per_class": per_class, "synthetic": True}
+    if generator.classes and generator.notice:
+        meta["notice"] = generator.notice
     blocks = track(generator.synthesise(classes, per_class, embeddings=embeddings, seed=seed), f"{generator.name}: drawing")
     return Features.save_blocks(
         blocks, out, rows=len(classes) * per_class, meta={**meta, **({"recipe": dict(recipe)} if recipe else {})}, overwrite=overwrite

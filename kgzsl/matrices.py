@@ -92,12 +92,14 @@ class IdMatrix:
         return cls(meta=manifest["meta"], **cls._read(folder))
 
     @classmethod
-    def _read(cls, folder: Path) -> dict[str, Any]:
+    def _read(cls, folder: Path, *, mapped: bool = False) -> dict[str, Any]:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
+        from kgzsl.mapped import mapped_arrays
+
         try:
-            matrix = load_file(folder / "matrix.safetensors")["matrix"]
+            matrix = (mapped_arrays if mapped else load_file)(folder / "matrix.safetensors")["matrix"]
             ids = _read_lines(folder / "ids.txt")
         except (OSError, KeyError, SafetensorError, UnicodeDecodeError) as error:
             raise ArtifactError("the folder must hold ids.txt and matrix.safetensors", received=f"{folder}: {error}") from error
@@ -216,12 +218,12 @@ class Features(IdMatrix):
         return Path(path)
 
     @classmethod
-    def _read(cls, folder: Path) -> dict[str, Any]:
+    def _read(cls, folder: Path, *, mapped: bool = False) -> dict[str, Any]:
         try:
             labels = _read_lines(folder / "labels.txt")
         except (OSError, UnicodeDecodeError) as error:
             raise ArtifactError("the folder must hold labels.txt", received=f"{folder}: {error}") from error
-        return {**super()._read(folder), "labels": labels}
+        return {**super()._read(folder, mapped=mapped), "labels": labels}
 
 
 def _safetensors_header(name: str, shape: tuple[int, int]) -> bytes:

@@ -27,9 +27,14 @@ def complete(
     head: Annotated[str | None, typer.Option("--head", help="The head, by name or text; tails are then ranked.")] = None,
     tail: Annotated[str | None, typer.Option("--tail", help="The tail: heads are ranked; with a head, its rank is said.")] = None,
     top: Annotated[int, typer.Option("--top", help="How many answers.")] = 10,
-    model: Annotated[str, typer.Option("--model", help="A name of `kgzsl list link-models`.")] = "complex",
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", help="A name of `kgzsl list completion-models`; closed_form knows unseen relations, neighbourhood unseen entities."
+        ),
+    ] = "complex",
     keep: Annotated[
-        Path | None, typer.Option("--keep", help="Folder of the fitted model: read where it is there, written where it is not.")
+        Path | None, typer.Option("--keep", help="Folder of the fitted link model: read where it is there, written where it is not.")
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the model as NAME=VALUE, such as dim=200; may be repeated.")
@@ -49,6 +54,8 @@ def complete(
     `kgzsl complete --dataset umls --head hormone --relation affects --top 5`
 
     `kgzsl complete --dataset wn18rr --head absorptivity --relation hypernym --keep runs/wn18rr.model`
+
+    `kgzsl complete --dataset grail-wn18rr --head 06845599 --relation hypernym --model neighbourhood`
 
     `kgzsl complete --dataset my-triples/ --tail aspirin --relation treats --new --json`
     """

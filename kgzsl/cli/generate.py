@@ -65,8 +65,11 @@ def generate(
     )
     count = len(wanted) * per_class
     if as_json:
-        emit_json({"path": str(path), "rows": count, "classes": len(wanted), "dim": rows.dim, "generator": made.name})
+        said = {"notice": made.notice} if made.notice else {}
+        emit_json({"path": str(path), "rows": count, "classes": len(wanted), "dim": rows.dim, "generator": made.name, **said})
         return
+    if made.notice:
+        typer.echo(made.notice)
     typer.echo(f"{count:,} features × {rows.dim:,} of {len(wanted):,} classes → {path}")
 
 

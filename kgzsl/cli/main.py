@@ -54,6 +54,7 @@ def _register() -> None:
         listing,
         predict,
         report,
+        serve,
         vectors,
     )
 
@@ -75,6 +76,7 @@ def _register() -> None:
     app.command("compose")(compose.compose)
     app.command("complete")(complete.complete)
     app.command("report")(report.report)
+    app.command("serve")(serve.serve)
 
 
 _register()

@@ -163,7 +163,7 @@ class _Keyed:
 def _link_vectors(keyed: _Keyed, name: str, settings: tuple[tuple[str, Any], ...], seed: int, device: str) -> np.ndarray:
     """Return a link model's entities; several models of relations, and points of a grid, share one training."""
     model = LINK_MODELS.make(name, dict(settings))
-    return model.fit(keyed.training, seed=seed, device=device).entity_vectors()  # type: ignore[attr-defined]
+    return model.fit(keyed.training, seed=seed, device=device).entity_vectors()
 
 
 def _scaled(block: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -76,11 +76,7 @@ def find_relation(wanted: str, facts: Triples) -> int:
     place = _place(facts.relations, wanted)
     if place is not None:
         return place
-    short = [
-        i
-        for i, name in enumerate(facts.relations)
-        if wanted.casefold() in (name.casefold(), name.replace("/", ":").rpartition(":")[2].casefold())
-    ]
+    short = [i for i, name in enumerate(facts.relations) if wanted.casefold() in (name.casefold(), _end(name).casefold())]
     if len(short) == 1:
         return short[0]
     near = [facts.relations[i] for i in short] or _near(wanted, facts.relations, facts.relation_texts)

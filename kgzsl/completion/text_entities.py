@@ -94,10 +94,10 @@ class TextEntities(CompletionModel):
         *,
         text_encoder: str = "minilm-l6-v2",
         dim: int = 100,
-        regularisation: float = 0.01,
+        regularisation: float = 0.1,
         epochs: int = 100,
         batch_size: int = 100,
-        learning_rate: float = 3e-3,
+        learning_rate: float = 1e-3,
         optimiser: str = "adam",
         evaluate_every: int = 5,
         patience: int = 15,
@@ -116,6 +116,7 @@ class TextEntities(CompletionModel):
         )
         self.learning_rate, self.optimiser, self.evaluate_every, self.patience = learning_rate, optimiser, evaluate_every, patience
         self.precision = precision
+        self._loops = np.zeros(0, dtype=bool)
         self.link: ComplExLinks = ComplExLinks(**self._link_settings())  # settings that make no sense are refused here
 
     def _link_settings(self) -> dict[str, Any]:
@@ -129,6 +130,9 @@ class TextEntities(CompletionModel):
         InvalidInputError : entities without a text.
         """
         features = self.features(training.facts)
+        rows = training.facts.triples
+        self._loops = np.zeros(len(training.facts.relations), dtype=bool)
+        self._loops[rows[rows[:, HEAD] == rows[:, TAIL], RELATION]] = True
         seen = training.seen_entities()
         centre, size = features[seen].mean(axis=0), max(float(features[seen].std()), 1e-12)
         features = np.ascontiguousarray((features - centre) / size)
@@ -172,8 +176,15 @@ class TextEntities(CompletionModel):
         return self.link.entity_vectors()
 
     def score(self, queries: Queries, columns: np.ndarray | None) -> torch.Tensor:
-        """Return ComplEx's scores; see `CompletionModel.score`."""
-        return self.link.score(queries, columns)
+        """Return ComplEx's scores, the lowest of all to an entity as an answer about itself unless training has such a fact."""
+        scores = self.link.score(queries, columns)
+        place = np.asarray(queries.given) if columns is None else np.searchsorted(columns, queries.given).clip(max=len(columns) - 1)
+        itself = np.ones(len(queries), dtype=bool) if columns is None else columns[place] == queries.given
+        rows = np.flatnonzero(itself & ~self._loops[queries.relation])
+        if len(rows):
+            at = tuple(torch.from_numpy(np.ascontiguousarray(i)).to(scores.device) for i in (rows, place[rows]))
+            scores[at] = scores.min() - 1
+        return scores
 
 
 def among(triples: np.ndarray, entities: np.ndarray) -> np.ndarray:

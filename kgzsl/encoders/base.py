@@ -28,6 +28,8 @@ class Encoder(ABC):
 
     name: ClassVar[str]
     source: ClassVar[str]
+    #: Whether a class that comes later costs no training: bundles then keep what adds it (`kgzsl.bundle.Adding`).
+    closed_form: ClassVar[bool] = False
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from kgzsl.matrices import ClassEmbeddings, ClassifierWeights, Vectors
 from kgzsl.vectors.descriptions import blocks
 
 if TYPE_CHECKING:
+    from kgzsl.encoders.later import LaterClasses
     from kgzsl.graphs.graph import KnowledgeGraph
     from kgzsl.graphs.views import View
 
@@ -63,6 +64,7 @@ class GraphGP(Encoder):
 
     name = "graph_gp"
     source = "kgzsl; Gaussian-process regression with graph kernels (Smola and Kondor, 2003) and text kernels"
+    closed_form = True
 
     def __init__(
         self,
@@ -208,6 +210,15 @@ class GraphGP(Encoder):
         rows = positions(nodes, view.ids, "the graph")
         features = self._features(view, vectors, rows)
         return np.concatenate([(self._kernel(features, chunk) @ self._inverse).numpy() for chunk in _chunks(rows)])
+
+    def later(self, view: View, vectors: Vectors) -> LaterClasses:
+        """Return what predicts classes one at a time in milliseconds, also such as are no nodes yet."""
+        from kgzsl.encoders.later import LaterClasses
+
+        h = self._fitted()
+        seen = positions(self._landmarks, view.ids, "the graph")
+        features = self._features(view, vectors, seen)
+        return LaterClasses(features, view, self._mixture, h, self._seen, self._weights, self._inverse)
 
     def uncertainty(self, view: View, vectors: Vectors, nodes: Sequence[str]) -> np.ndarray:
         """Return the expected squared error of each node's direction ŵ of eq. (1), `[nodes]`, in 0…4 (2 − 2 cos).

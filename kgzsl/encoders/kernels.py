@@ -13,12 +13,14 @@ for the seen classes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 
 from kgzsl.encoders.laplacian import Laplacian
+from kgzsl.errors import IncompatibleError
 
 #: Kernel name → the base similarities whose product it is: those taken unless others are named.
 KERNELS: dict[str, tuple[str, ...]] = {
@@ -144,6 +146,51 @@ class NodeKernels:
             found[name] = torch.from_numpy(columns[np.searchsorted(self._asked, rows)])
         return found
 
+    def solved(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """Return the same for any nodes, asked for before or not: a Laplacian takes one solve per node."""
+        found = {name: torch.from_numpy(text.similarities(rows)) for name, text in self._texts.items()}
+        for name, matrix in self._features.items():
+            found[name] = torch.from_numpy((matrix[rows] @ self._seen_features[name]).toarray())
+        for name, laplacian in self._laplacians.items():
+            found[name] = torch.from_numpy(laplacian.columns(rows, self.seen).T / self._unit[name])
+        return found
+
+    @cached_property
+    def _seen_features(self) -> dict[str, sp.csr_matrix]:
+        """The seen classes' sparse rows as columns, `[entries, seen]`: made once for classes that come one at a time."""
+        return {name: sp.csr_matrix(matrix[self.seen].T) for name, matrix in self._features.items()}
+
+    def leaf(self, parent: int, text: np.ndarray) -> dict[str, torch.Tensor]:
+        """Return the base similarities of a node more with the seen classes, `[1, seen]`: a kind of `parent` with a text of its own.
+
+        The sizes of what stands above it are those of the graph as it is, without the new node.
+
+        Parameters
+        ----------
+        parent : place of the node that it is a kind of.
+        text : vector of its text, `[dim]`.
+
+        Raises
+        ------
+        IncompatibleError : a kernel that a node outside the graph has no part in.
+        """
+        found = {name: torch.from_numpy(made.leaf(name, parent, _unit(text[None]))) for name, made in self._texts.items()}
+        for name, matrix in self._features.items():
+            if name != "shared_ancestors" and not name.startswith("profile:"):
+                raise IncompatibleError(
+                    "classes are added below a node by kernels of texts, ancestors, profiles and Laplacians", received=f"`{name}`"
+                )
+            shared = (matrix[[parent]] @ self._seen_features[name]).toarray()
+            if name == "shared_ancestors":
+                # the parent's ancestors and the new node itself, which nothing shares: its row is longer by that entry of 1
+                length = float(self.size[parent]) ** -0.25 / float(matrix[parent, parent])
+                shared *= length / np.sqrt(1.0 + length**2)
+            found[name] = torch.from_numpy(shared.astype(np.float32))
+        for name, laplacian in self._laplacians.items():
+            own = laplacian.leaf(parent, self.seen) if name == "laplacian" else np.zeros(len(self.seen), dtype=np.float32)
+            found[name] = torch.from_numpy((own / self._unit[name])[None].astype(np.float32))
+        return found
+
     def own(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
         """Return each base similarity of the nodes at `rows` with themselves, `[rows, 1]`: 1, or 0 where nothing is known.
 
@@ -173,6 +220,21 @@ class _CentredText:
 
     def known(self, rows: np.ndarray) -> np.ndarray:
         return np.asarray(self._centred(self._averaged(rows)).any(axis=1))
+
+    def leaf(self, name: str, parent: int, own: np.ndarray) -> np.ndarray:
+        """Similarities `[1, seen]` of one node more below `parent`, whose own unit text is `own` `[1, dim]`."""
+        if name == "text":
+            averaged = own
+        elif name == "descriptions":  # it takes those above it
+            averaged = self._unit[[parent]]
+        elif name == "neighbour_text":
+            averaged = _unit(own + self._unit[[parent]])
+        else:
+            assert self._operator is not None
+            # the operator divides by the parent's sum of weights, of which its own is 1
+            above = (self._operator[[parent]] @ self._unit) / float(self._operator[parent, parent])
+            averaged = _unit(own + ANCESTOR_DECAY * above)
+        return self._centred(averaged) @ self._seen.T
 
     def _averaged(self, rows: np.ndarray) -> np.ndarray:
         return self._unit[rows] if self._operator is None else _unit(self._operator[rows] @ self._unit)

@@ -41,7 +41,8 @@ class Laplacian:
         self._place = np.full(self.nodes, -1)
         self._place[self._members] = np.arange(len(self._members))
         among = both[self._members][:, self._members]
-        roots = sp.diags(1.0 / np.sqrt(np.maximum(np.asarray(among.sum(axis=1)).ravel(), 1.0)))
+        self._degrees = np.maximum(np.asarray(among.sum(axis=1)).ravel(), 1.0)
+        roots = sp.diags(1.0 / np.sqrt(self._degrees))
         system = (1.0 + LAPLACIAN_EPSILON) * sp.identity(len(self._members)) - roots @ among @ roots
         self.factorised = among.nnz <= DENSE_DEGREE * len(self._members) if factorise is None else factorise
         self._system = sp.csr_matrix(system)
@@ -60,6 +61,22 @@ class Laplacian:
         at, which = np.nonzero(rows[:, None] == of[lone])
         found[at, lone[which]] = 1.0 / (1.0 + LAPLACIAN_EPSILON)
         return found
+
+    def leaf(self, parent: int, of: np.ndarray) -> np.ndarray:
+        """Return the kernel of one node more, joined to `parent` alone, with the nodes at `of`, float32 `[of]`.
+
+        With B = (1 + ε)D − A and c = (1 + ε) − 1 / (1 + ε), the new edge adds c to B at the parent once the new node is eliminated, so
+        by Sherman and Morrison one solve at the parent is enough: exact, the parent's greater degree included.
+        """
+        one = 1.0 + LAPLACIAN_EPSILON
+        place = int(self._place[parent])
+        if place < 0:  # two nodes by themselves
+            return np.where(of == parent, 1.0 / (one * one - 1.0), 0.0).astype(np.float32)
+        column = self._solve(np.array([place]))[:, 0]
+        degree = float(self._degrees[place])
+        found = np.where(self._place[of] >= 0, column[self._place[of]], 0.0)
+        found = found / (one * math.sqrt(degree) * (1.0 + (one - 1.0 / one) * column[place] / degree))
+        return np.where(of == parent, found * math.sqrt((degree + 1.0) / degree), found).astype(np.float32)
 
     def diagonal(self, rows: np.ndarray) -> np.ndarray:
         """Return the kernel of each node at `rows` with itself, float32 `[rows]`; one solve per node."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from kgzsl.errors import InvalidInputError, MissingDataError, first_five
 
 #: More pixels than this is refused before anything is decoded (Pillow's own warning level: 0.27 GB as RGB).
 MAX_PIXELS = 89_478_485
+#: What photographs come in. Other formats of Pillow's run interpreters (EPS) or are never sent.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 # Pillow warns where we refuse with a reason; its warning would only be noise on standard error.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -30,11 +33,29 @@ def open_rgb(path: Path) -> Image.Image:
     UnreadableImageError : zero bytes, not an image, truncated, a decompression bomb, or not readable.
     """
     try:
-        if path.stat().st_size == 0:
+        size = path.stat().st_size
+    except OSError as error:
+        raise UnreadableImageError(f"{type(error).__name__}: {error}") from error
+    return _decoded(path, size, MAX_PIXELS, None)
+
+
+def rgb_of(data: bytes, *, pixels: int = MAX_PIXELS) -> Image.Image:
+    """Return the decoded image of a file's bytes, as `open_rgb` does; only of the formats of photographs (`FORMATS`).
+
+    Raises
+    ------
+    UnreadableImageError : see `open_rgb`; or more pixels than `pixels`.
+    """
+    return _decoded(io.BytesIO(data), len(data), pixels, FORMATS)
+
+
+def _decoded(source: Path | io.BytesIO, size: int, pixels: int, formats: tuple[str, ...] | None) -> Image.Image:
+    try:
+        if size == 0:
             raise UnreadableImageError("the file has zero bytes")
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise UnreadableImageError(f"{image.width} × {image.height} pixels are more than {MAX_PIXELS:,} (decompression bomb?)")
+        with Image.open(source, formats=formats) as image:
+            if image.width * image.height > pixels:
+                raise UnreadableImageError(f"{image.width} × {image.height} pixels are more than {pixels:,} (decompression bomb?)")
             return _to_rgb(ImageOps.exif_transpose(image))
     except UnreadableImageError:
         raise

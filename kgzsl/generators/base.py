@@ -200,6 +200,14 @@ class Generator(ABC):
         labels = seen.labels[rows]
         return Batch(seen.features[rows], labels, seen.embeddings[labels])
 
+    @property
+    def notice(self) -> str:
+        """Say that negative features were brought to 0…1 for the generator, and that what it draws is brought back; else nothing."""
+        low = float(self.scaling.offset.min()) if self.feature_scaling == "minmax" else 0.0
+        if low >= 0:
+            return ""
+        return f"features go down to {low:.4g}: every column was scaled to 0…1 to learn from, and what is drawn is scaled back"
+
     def noise_columns(self) -> int:
         """Return how many columns of noise there are."""
         return self.noise or self.semantics

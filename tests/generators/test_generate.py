@@ -56,6 +56,7 @@ def test_synthetic_features_of_a_set_are_an_artifact(folder: Path, tmp_path: Pat
     assert found.meta["generator"] == "fclswgan" and found.meta["settings"]["hidden"] == QUICK["hidden"] and found.meta["synthetic"]
     assert found.meta["recipe"] == data.features.meta["recipe"]  # they live in the space of the features learned from
     assert json.loads(done.stdout)["rows"] == len(found)
+    assert ("scaled back" in json.loads(done.stdout).get("notice", "")) == (SETTINGS.get("feature_scaling", "minmax") == "minmax")
     # real rows of a class are nearer to its synthetic ones than to those of all classes together
     centre = found.matrix.mean(axis=0)
     assert np.linalg.norm(centre - data.train.matrix.mean(axis=0)) < np.linalg.norm(centre)

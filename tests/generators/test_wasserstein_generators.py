@@ -59,7 +59,10 @@ def test_an_end_that_cannot_draw_the_features_is_refused(name):
     assert "minmax" in str(caught.value)
     with pytest.raises(InvalidInputError, match="nor above 1"):
         make(name, feature_scaling="none", end="sigmoid").fit(np.abs(features) + 1, labels, embeddings)
-    drawn = np.concatenate([b.matrix for b in make(name, epochs=1).fit(features, labels, embeddings).synthesise(embeddings.ids, 3)])
+    fitted = make(name, epochs=1).fit(features, labels, embeddings)
+    drawn = np.concatenate([b.matrix for b in fitted.synthesise(embeddings.ids, 3)])
     assert drawn.min() < 0  # scaled to 0…1 for the ReLU, and back
+    assert f"go down to {features.min():.4g}" in fitted.notice
+    assert not make(name, epochs=1).fit(features - features.min(), labels, embeddings).notice
     with pytest.raises(InvalidInputError, match="not negative"):
         make(name, class_weight=-1.0)
