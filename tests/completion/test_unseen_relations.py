@@ -10,8 +10,9 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from kgzsl.completion import TrainingFacts
-from kgzsl.completion.closed_form import directions, kernel_weights
+from kgzsl.completion.closed_form import RelationLinks, directions, kernel_weights, shared_pairs
 from kgzsl.completion.entities import EntityFeatures, Whitening, entity_words, role_vectors
+from kgzsl.completion.familiarity import PairFamiliarity
 from kgzsl.completion.models import COMPLETION_MODELS
 from kgzsl.completion.ontozsl_kgc import Neighbourhoods, class_hinge, extractor_loss
 from kgzsl.completion.pairs import PairEncoder, PairSampler, all_pairs, hinge
@@ -25,7 +26,7 @@ from kgzsl.tasks.completion import completion_ranks
 from kgzsl.tasks.completion_zero_shot import ZeroShotCompletion, chance_metrics, check_model
 
 SMALL = {
-    "closed_form": {},
+    "closed_form": {"facts": 1.0},
     "projection": {"steps": 20, "pair_columns": 8, "batch_size": 32},
     "ontozsl_kgc": {"steps": 4, "extractor_steps": 5, "pair_columns": 8, "references": 3, "batch_size": 16, "hidden": 16},
 }
@@ -143,6 +144,39 @@ def test_role_vectors_keep_the_inner_products_of_roles():
     np.testing.assert_allclose(found @ found.T, rows @ rows.T, atol=1e-6)
 
 
+def test_familiarity_counts_links_and_common_neighbours():
+    triples = np.array([[0, 0, 1], [1, 1, 0], [1, 0, 2], [3, 0, 2], [0, 1, 3]])
+    facts = Triples(("a", "b", "c", "d"), ("p", "q"), triples)
+    counts = np.zeros((4, 4))
+    for h, _, t in triples:
+        counts[h, t] += 1
+        counts[t, h] += 1
+    degree, met = counts.sum(axis=1), counts > 0
+    slow = np.zeros((4, 4))
+    for h in range(4):
+        for t in range(4):
+            paths = sum(met[h, x] * met[x, t] / np.log(2 + degree[x]) for x in range(4))
+            slow[h, t] = 0.1 * np.log1p(degree[t]) + 2 * np.log1p(counts[h, t]) + 3 * np.log1p(paths)
+    familiar = PairFamiliarity(facts, 0.1, 2, 3)
+    queries = Queries("tail", np.arange(4), np.zeros(4, dtype=np.int64))
+    np.testing.assert_allclose(familiar.score(queries, None), slow, rtol=1e-5)
+    np.testing.assert_allclose(familiar.score(queries, np.array([0, 3])), slow[:, [0, 3]], rtol=1e-5)
+
+
+def test_shared_pairs_and_weighted_links_by_hand():
+    triples = np.array([[0, 0, 1], [0, 1, 1], [2, 0, 3], [3, 1, 2], [1, 0, 2]])
+    facts = Triples(("a", "b", "c", "d"), ("p", "q"), triples)
+    found = shared_pairs(facts)  # p has q along on (a, b), and reversed on (c, d), of 3 pairs; q has p on 1 of 2 and reversed on 1
+    np.testing.assert_allclose(found, [[0, 1 / 3, 0, 1 / 3], [1 / 2, 0, 1 / 2, 0]])
+    links = RelationLinks(facts, np.array([0, 1]), np.array([[1.0, 0.0], [0.0, 1.0]]))
+    frequency = np.array([0.3, 0.2, 0.3, 0.2])
+    weights = found[0] / (found[0] @ frequency)
+    tails = links.score(0, np.array([0]), "tail", None)
+    np.testing.assert_allclose(tails, [[0, np.log1p(weights[1]), 0, 0]], rtol=1e-5)  # (a, q, b); p itself says nothing
+    heads = links.score(0, np.array([3]), "head", np.array([1, 2]))
+    np.testing.assert_allclose(heads, [[0, np.log1p(weights[3])]], rtol=1e-5)  # (d, q, c), read from c to d
+
+
 def test_words_of_names_without_texts():
     facts = Triples(("concept:city:new_york", "0.1,2.5"), ("p",), np.array([[0, 0, 1]]))
     assert entity_words(facts) == ("new york, city", "")
@@ -180,7 +214,8 @@ def test_both_sides_and_columns_agree(name, umls, vectors):
 
 @pytest.mark.data
 def test_the_closed_form_is_a_weighted_sum_of_seen_relations(umls, vectors):
-    model, row = fitted("closed_form", umls, vectors), umls.triples("test")[0]
+    model, row = COMPLETION_MODELS.make("closed_form", FEATURES), umls.triples("test")[0]
+    model.fit(TrainingFacts.of(umls), vectors)
     weights = kernel_weights(vectors, model.seen, model.ridge, model.length)[row[1]]
     slow = sum(w * (model._entities[row[0]] @ d @ model._entities[row[2]]) for w, d in zip(weights, model._directions, strict=True))
     found = model.score(Queries("tail", row[:1], row[1:2]), row[2:])
