@@ -97,14 +97,18 @@ def test_entry_point_groups_are_those_of_the_resolvers() -> None:
     from kgzsl.calibration import CALIBRATIONS
     from kgzsl.classifiers import CLASSIFIERS
     from kgzsl.classifiers.compositions import COMPOSITION_CLASSIFIERS
-    from kgzsl.datasets import COMPOSITION_SETS, FEATURE_SETS
+    from kgzsl.completion.links import LINK_MODELS
+    from kgzsl.completion.models import COMPLETION_MODELS
+    from kgzsl.datasets import COMPLETION_SETS, COMPOSITION_SETS, FEATURE_SETS
     from kgzsl.encoders import ENCODERS
     from kgzsl.features import BACKBONES
+    from kgzsl.generators import GENERATORS
     from kgzsl.sources import readers
     from kgzsl.vectors import TEXT_ENCODERS
 
     named = set(re.findall(r"`kgzsl\.([a-z-]+)`", README.split("## Extending")[1]))
-    ours = (BACKBONES, CALIBRATIONS, CLASSIFIERS, COMPOSITION_CLASSIFIERS, COMPOSITION_SETS, ENCODERS, TEXT_ENCODERS, readers, FEATURE_SETS)
+    images = (BACKBONES, CALIBRATIONS, CLASSIFIERS, ENCODERS, FEATURE_SETS, GENERATORS, TEXT_ENCODERS, readers)
+    ours = (*images, COMPOSITION_CLASSIFIERS, COMPOSITION_SETS, COMPLETION_MODELS, COMPLETION_SETS, LINK_MODELS)
     assert named == {r.noun for r in ours}
 
 
